@@ -1,0 +1,58 @@
+"""The landing store: every file received, kept once under its own checksum and never changed again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+
+class LandingDamaged(RuntimeError):
+    """A stored file no longer has the checksum it is named after."""
+
+
+def sha256_of(data: bytes) -> str:
+    """Hex sha256 of the bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class LandingStore:
+    """Content-addressed folder: ``<root>/<first two digits>/<sha256>``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path_of(self, sha256: str) -> Path:
+        """Where the file with this checksum lies (or would lie)."""
+        return self.root / sha256[:2] / sha256
+
+    def put(self, data: bytes) -> str:
+        """Store the bytes, return their checksum. Storing the same bytes again changes nothing.
+
+        The file appears under its name only when complete, so a killed process leaves no half file behind.
+        """
+        sha256 = sha256_of(data)
+        target = self.path_of(sha256)
+        if target.exists():
+            return sha256
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".incoming-")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, 0o440)
+            os.replace(temporary, target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return sha256
+
+    def get(self, sha256: str) -> bytes:
+        """The bytes of a checksum; raises :class:`LandingDamaged` when they no longer match it."""
+        data = self.path_of(sha256).read_bytes()
+        if sha256_of(data) != sha256:
+            raise LandingDamaged(f"landing file {sha256} is damaged; restore it from backup before building again")
+        return data

@@ -1,0 +1,257 @@
+"""The ledger: one row for every file received, every submission version and every problem found.
+
+All functions take an open psycopg connection and leave committing to the caller, so that a caller can put what
+belongs together into one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import psycopg
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from include.intake.calendar import ReportingRules, check_period, end_of, nth_working_day
+from include.intake.channels import Arrival
+from include.intake.reporters import Reporter, expected_in
+from include.quality.findings import Finding, entry
+
+FileOutcome = Literal["pending", "processed", "refused", "duplicate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A row of ``intake.received_file``."""
+
+    receipt_id: int
+    sha256: str
+    file_name: str
+    channel_path: str
+    received_at: datetime
+    period: str | None
+    reporter_code: str | None
+    is_sample: bool
+    outcome: str
+
+    @property
+    def folder(self) -> str:
+        """The channel folders above the file, ``""`` at the root."""
+        return self.channel_path.rpartition("/")[0]
+
+
+_RECEIPT_COLUMNS = "receipt_id, sha256, file_name, channel_path, received_at, period, reporter_code, is_sample, outcome"
+
+
+def sync_reporters(conn: psycopg.Connection, reporters: Sequence[Reporter]) -> None:
+    """Mirror the configured list into ``intake.reporter``; one that left the list ends, its history stays."""
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            """
+            insert into intake.reporter
+                (reporter_code, reporter_name, region_code, city_code, pilot_level, valid_from, valid_to, is_sample)
+            values (%s, %s, %s, %s, %s, %s, %s, %s)
+            on conflict (reporter_code) do update set
+                reporter_name = excluded.reporter_name, region_code = excluded.region_code,
+                city_code = excluded.city_code, pilot_level = excluded.pilot_level,
+                valid_from = excluded.valid_from, valid_to = excluded.valid_to, is_sample = excluded.is_sample
+            """,
+            [
+                (r.reporter_code, r.reporter_name, r.region_code, r.city_code, r.pilot_level, r.valid_from, r.valid_to, r.is_sample)
+                for r in reporters
+            ],
+        )
+
+
+def open_period(
+    conn: psycopg.Connection, period: str, reporters: Sequence[Reporter], rules: ReportingRules, now: datetime
+) -> None:
+    """Make sure the period has its deadlines, its state and its expected reports.
+
+    While the period is open its expected reports follow the configured list; once closed they no longer change.
+    """
+    check_period(period)
+    due_on = nth_working_day(period, rules.due_working_day)
+    closes_on = nth_working_day(period, rules.close_working_day)
+    known = conn.execute("select 1 from intake.expected_report where period = %s limit 1", (period,)).fetchone()
+    state = "closed" if now > end_of(closes_on) else "open"
+    conn.execute(
+        """
+        insert into intake.reporting_period (period, due_on, closes_on, state) values (%s, %s, %s, %s)
+        on conflict (period) do update set
+            due_on = excluded.due_on, closes_on = excluded.closes_on, state = excluded.state
+        """,
+        (period, due_on, closes_on, state),
+    )
+    if known and state == "closed":
+        return
+    expected = [(period, r.reporter_code, form, due_on) for r in expected_in(reporters, period) for form in rules.forms]
+    conn.execute("delete from intake.expected_report where period = %s", (period,))
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            "insert into intake.expected_report (period, reporter_code, form, due_on) values (%s, %s, %s, %s)", expected
+        )
+
+
+def seen_arrivals(conn: psycopg.Connection, channel: str) -> set[tuple[str, datetime, int]]:
+    """(path, received_at, size) of everything already in the ledger: these need not be read again."""
+    rows = conn.execute("select channel_path, received_at, size_bytes from intake.received_file where channel = %s", (channel,))
+    return {(path, received_at, size) for path, received_at, size in rows}
+
+
+def same_content(conn: psycopg.Connection, sha256: str) -> Receipt | None:
+    """The earliest receipt of the same bytes that was not refused."""
+    with conn.cursor(row_factory=class_row(Receipt)) as cursor:
+        return cursor.execute(
+            f"select {_RECEIPT_COLUMNS} from intake.received_file"
+            " where sha256 = %s and outcome in ('pending', 'processed') order by receipt_id limit 1",
+            (sha256,),
+        ).fetchone()
+
+
+def record_file(
+    conn: psycopg.Connection,
+    arrival: Arrival,
+    sha256: str,
+    *,
+    outcome: FileOutcome,
+    outcome_zh: str,
+    file_kind: str | None = None,
+    period: str | None = None,
+    reporter_code: str | None = None,
+    is_sample: bool = False,
+) -> int | None:
+    """Enter a file; returns its receipt id, or ``None`` when the same bytes already lie in the ledger under this path."""
+    row = conn.execute(
+        """
+        insert into intake.received_file
+            (sha256, file_name, channel, channel_path, size_bytes, received_at, file_kind, period, reporter_code,
+             is_sample, outcome, outcome_zh)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        on conflict (channel, channel_path, sha256) do nothing
+        returning receipt_id
+        """,
+        (
+            sha256, arrival.file_name, arrival.channel, arrival.path_in_channel, arrival.size_bytes, arrival.received_at,
+            file_kind, period, reporter_code, is_sample, outcome, outcome_zh,
+        ),
+    ).fetchone()  # fmt: skip
+    return row[0] if row else None
+
+
+def set_file_outcome(conn: psycopg.Connection, receipt_id: int, outcome: FileOutcome, outcome_zh: str) -> None:
+    """Write what became of a file."""
+    conn.execute(
+        "update intake.received_file set outcome = %s, outcome_zh = %s where receipt_id = %s", (outcome, outcome_zh, receipt_id)
+    )
+
+
+def pending_receipts(conn: psycopg.Connection, period: str) -> list[Receipt]:
+    """Files of the period that wait to be read, in the order they arrived."""
+    with conn.cursor(row_factory=class_row(Receipt)) as cursor:
+        return cursor.execute(
+            f"select {_RECEIPT_COLUMNS} from intake.received_file where period = %s and outcome = 'pending'"
+            " order by received_at, receipt_id",
+            (period,),
+        ).fetchall()
+
+
+def pending_periods(conn: psycopg.Connection) -> list[str]:
+    """Periods with files that wait to be read, oldest first."""
+    rows = conn.execute("select distinct period from intake.received_file where outcome = 'pending' order by period")
+    return [row[0] for row in rows]
+
+
+def outdated_periods(conn: psycopg.Connection) -> list[str]:
+    """Periods whose marts or issued report were made from other data than the ledger holds now, oldest first."""
+    rows = conn.execute(
+        """
+        select this.period
+        from intake.period_input as this
+        left join intake.build on build.period = this.period
+        left join lateral (
+            select p.input_hash from intake.publication as p where p.period = this.period order by p.issue_no desc limit 1
+        ) as issued on true
+        where build.input_hash is distinct from this.input_hash or issued.input_hash is distinct from this.input_hash
+        order by this.period
+        """
+    )
+    return [row[0] for row in rows]
+
+
+def built_periods(conn: psycopg.Connection) -> list[str]:
+    """Periods that have been built, oldest first."""
+    return [row[0] for row in conn.execute("select period from intake.build order by period")]
+
+
+def input_hash(conn: psycopg.Connection, period: str) -> str:
+    """Digest of the ledger that the period's marts are made from (view ``intake.period_input``)."""
+    row = conn.execute("select input_hash from intake.period_input where period = %s", (period,)).fetchone()
+    if row is None:
+        raise LookupError(f"period {period} is not in the ledger; collect its files first")
+    return str(row[0])
+
+
+def record_build(conn: psycopg.Connection, period: str, run_key: str, digest: str, seconds: Mapping[str, float]) -> None:
+    """Write that the period's marts were built from the ledger state ``digest``; step times in seconds are merged."""
+    conn.execute(
+        """
+        insert into intake.build (period, run_key, input_hash, seconds) values (%s, %s, %s, %s)
+        on conflict (period) do update set
+            run_key = excluded.run_key, input_hash = excluded.input_hash, seconds = excluded.seconds, built_at = now()
+        """,
+        (period, run_key, digest, Jsonb(dict(seconds))),
+    )
+
+
+def next_version(conn: psycopg.Connection, form: str, period: str, reporter_code: str) -> int:
+    """Number of the next submission version of this report."""
+    row = conn.execute(
+        "select coalesce(max(version), 0) + 1 from intake.submission where form = %s and period = %s and reporter_code = %s",
+        (form, period, reporter_code),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def record_findings(
+    conn: psycopg.Connection,
+    findings: Iterable[Finding],
+    *,
+    receipt_id: int,
+    submission_id: str | None,
+    period: str | None,
+    reporter_code: str | None,
+    first_seen: datetime,
+) -> int:
+    """Append findings of a file (or of one form in it); returns how many."""
+    rows: list[Mapping[str, Any]] = [
+        {
+            "receipt_id": receipt_id,
+            "submission_id": submission_id,
+            "period": period,
+            "reporter_code": reporter_code,
+            "code": finding.code,
+            "severity": finding.severity,
+            "form": finding.form,
+            "sheet": finding.sheet,
+            "source_row": finding.row,
+            "column_name": finding.column,
+            "cell": finding.cell,
+            "value": finding.value,
+            "message_zh": finding.message_zh,
+            "rule": entry(finding.code).title_zh,
+            "first_seen": first_seen,
+        }
+        for finding in findings
+    ]
+    if rows:
+        with conn.cursor() as cursor:
+            columns = list(rows[0])
+            cursor.executemany(
+                f"insert into intake.finding ({', '.join(columns)}) values ({', '.join(f'%({c})s' for c in columns)})", rows
+            )
+    return len(rows)

@@ -1,0 +1,128 @@
+"""One kind of finding for every problem met in a submission, and the catalogue that puts it into words.
+
+A finding carries a stable code and the facts; the words (Chinese, for clerks and the office) come from the YAML files
+in ``include/quality/catalogue/``. The first letter of a code is its severity: ``E`` blocks the form of that file,
+``R`` holds the row back, ``W`` lets the row pass and is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+Severity = Literal["E", "R", "W"]
+CATALOGUE = Path(__file__).parent / "catalogue"
+
+
+class UnknownFindingCode(KeyError):
+    """A code that no catalogue file defines: add it to ``include/quality/catalogue/``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One problem at one place.
+
+    Attributes:
+        code: stable code of the catalogue, e.g. ``R-VAL-001``.
+        form: form name (``enterprise_status`` …) or ``None`` for the whole file.
+        sheet: sheet title as in the workbook, ``None`` for the whole file.
+        row: 1-based row of the sheet, ``None`` when not about one row.
+        column: column name of the form's YAML (or ``None``).
+        cell: A1 address (``None`` when not about one cell).
+        value: what stood there, as text; masked already where personal.
+        params: facts for the message template (JSON-able values).
+    """
+
+    code: str
+    form: str | None = None
+    sheet: str | None = None
+    row: int | None = None
+    column: str | None = None
+    cell: str | None = None
+    value: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def severity(self) -> Severity:
+        return severity_of(self.code)
+
+    @property
+    def message_zh(self) -> str:
+        """What is wrong, what was found, what to write instead."""
+        return describe(self)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """A rule as people read it: ``title_zh`` names it, ``message_zh`` is a ``str.format`` template over
+    ``value``, ``cell``, ``header`` and the finding's params, ``mend_zh`` says what to do."""
+
+    code: str
+    title_zh: str
+    message_zh: str
+    mend_zh: str
+    owner: str
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> Mapping[str, CatalogueEntry]:
+    """All codes, from every YAML file of the catalogue folder. A code defined twice raises ``ValueError``."""
+    entries: dict[str, CatalogueEntry] = {}
+    for path in sorted(CATALOGUE.glob("*.yaml")):
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for code, texts in document["codes"].items():
+            if code in entries:
+                raise ValueError(f"finding code {code} is defined twice (second time in {path.name})")
+            if code[0] not in "ERW":
+                raise ValueError(f"finding code {code} in {path.name} must begin with E, R or W")
+            entries[code] = CatalogueEntry(
+                code=code,
+                title_zh=texts["title"],
+                message_zh=texts["message"],
+                mend_zh=texts["mend"],
+                owner=texts.get("owner", document["owner"]),
+            )
+    return entries
+
+
+def severity_of(code: str) -> Severity:
+    """Severity by the code's first letter."""
+    letter = code[0]
+    if letter == "E":
+        return "E"
+    if letter == "R":
+        return "R"
+    if letter == "W":
+        return "W"
+    raise UnknownFindingCode(code)
+
+
+def entry(code: str) -> CatalogueEntry:
+    """Catalogue entry of a code; raises :class:`UnknownFindingCode`."""
+    try:
+        return catalogue()[code]
+    except KeyError:
+        raise UnknownFindingCode(code) from None
+
+
+def describe(finding: Finding) -> str:
+    """The finding's message in Chinese, ending with what to do."""
+    texts = entry(finding.code)
+    facts = {"value": finding.value if finding.value not in (None, "") else "（空）", "cell": finding.cell or ""}
+    facts.update(finding.params)
+    return f"{texts.message_zh.format_map(facts)}。{texts.mend_zh.format_map(facts)}"
+
+
+def cell_address(row: int, column_index: int) -> str:
+    """A1 address from a 1-based row and a 0-based column: ``cell_address(5, 27) == 'AB5'``."""
+    letters = ""
+    index = column_index + 1
+    while index:
+        index, remainder = divmod(index - 1, 26)
+        letters = chr(65 + remainder) + letters
+    return f"{letters}{row}"

@@ -1,0 +1,141 @@
+"""Loading accepted rows by COPY: one transaction a form and run, personal columns into ``restricted``."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psycopg
+from psycopg import sql
+
+from include.settings import get_settings
+
+ROW_KEY = ("submission_id", "sheet", "source_row")
+
+
+class PersonKeyMissing(RuntimeError):
+    """The key that turns ID numbers into keyed hashes cannot be read."""
+
+
+def load_rows(conn: psycopg.Connection, form: str, frame: pd.DataFrame) -> int:
+    """COPY rows of one form into ``raw.<form>`` and their personal columns into ``restricted.<form>``.
+
+    Args:
+        conn: open connection; the caller commits, so that the rows and their ledger entries stand or fall together.
+        form: form name, equal to the table name.
+        frame: rows to load; the row key, ``period``, ``county_code`` and form columns. Columns the tables do not have
+            are ignored, table columns the frame lacks become null.
+
+    Returns:
+        Number of rows copied.
+    """
+    if frame.empty:
+        return 0
+    for period in sorted(frame["period"].unique()):
+        _ensure_partition(conn, form, period)
+    for schema in ("raw", "restricted"):
+        types = column_types(conn, schema, form)
+        columns = [name for name in types if name in frame.columns]
+        statement = sql.SQL("copy {}.{} ({}) from stdin").format(
+            sql.Identifier(schema), sql.Identifier(form), sql.SQL(", ").join(map(sql.Identifier, columns))
+        )
+        series = [_as_python(frame[name], types[name]) for name in columns]
+        with conn.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in zip(*series, strict=True):
+                copy.write_row(row)
+    return len(frame)
+
+
+def _ensure_partition(conn: psycopg.Connection, form: str, period: str) -> None:
+    table = f"{form}_{period.replace('-', '_')}"
+    # Two runs may open the same month at once; `if not exists` alone still races on the catalogue.
+    conn.execute("select pg_advisory_xact_lock(hashtext(%s))", (f"raw.{table}",))
+    conn.execute(
+        sql.SQL("create table if not exists raw.{} partition of raw.{} for values in ({})").format(
+            sql.Identifier(table), sql.Identifier(form), sql.Literal(period)
+        )
+    )
+
+
+def column_types(conn: psycopg.Connection, schema: str, table: str) -> dict[str, str]:
+    """Column names of a table with their PostgreSQL types, in table order."""
+    rows = conn.execute(
+        "select column_name, data_type from information_schema.columns where table_schema = %s and table_name = %s"
+        " order by ordinal_position",
+        (schema, table),
+    )
+    return dict(rows.fetchall())
+
+
+def _as_python(series: pd.Series, data_type: str) -> Iterable[Any]:
+    """Values as psycopg writes them, missing ones as ``None``."""
+    convert: Callable[[Any], Any]
+    if data_type in ("integer", "bigint"):
+        convert = int
+    elif data_type == "numeric":
+        convert = _decimal
+    elif data_type == "date":
+        convert = _date
+    elif data_type == "boolean":
+        convert = bool
+    else:
+        convert = str
+    return [None if missing else convert(value) for value, missing in zip(series, series.isna(), strict=True)]
+
+
+def _decimal(value: Any) -> Decimal:
+    # repr of a float is its shortest exact form: 3500.1 stays 3500.1
+    return value if isinstance(value, Decimal) else Decimal(repr(float(value)))
+
+
+def _date(value: Any) -> date:
+    return value.date() if isinstance(value, datetime) else value
+
+
+def person_key(person_id: str, key: bytes) -> str:
+    """Keyed hash (HMAC-SHA256, 32 hex digits) of an ID number: the same person, without the number."""
+    return hmac.new(key, person_id.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def person_hash_key() -> bytes:
+    """Key of :func:`person_key`, from ``PERSON_HASH_KEY`` or a file under ``var`` made once; never in the database.
+
+    Raises:
+        PersonKeyMissing: the file exists but is empty or unreadable.
+    """
+    given = os.environ.get("PERSON_HASH_KEY")
+    if given:
+        return given.encode()
+    path = get_settings().var / "secrets" / "person_hash_key"
+    if not path.exists():
+        _create_once(path, secrets.token_hex(32))
+    try:
+        key = path.read_bytes().strip()
+    except OSError as error:
+        raise PersonKeyMissing(f"cannot read {path}: {error}; mend its permissions or set PERSON_HASH_KEY") from error
+    if not key:
+        raise PersonKeyMissing(f"{path} is empty; restore it from backup or set PERSON_HASH_KEY")
+    return key
+
+
+def _create_once(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write(text)
+    try:
+        # A hard link fails where another process was first; then its key stands.
+        os.link(temporary, path)
+    except FileExistsError:
+        return
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,26 @@
+from pathlib import Path
+
+import pytest
+
+from include.intake.landing import LandingDamaged, LandingStore
+
+# echo -n abc | sha256sum
+ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_bytes_lie_under_their_own_checksum_once(tmp_path: Path) -> None:
+    store = LandingStore(tmp_path)
+    assert store.put(b"abc") == ABC
+    assert store.put(b"abc") == ABC
+    assert [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()] == [f"ba/{ABC}"]
+    assert store.get(ABC) == b"abc"
+
+
+def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
+    store = LandingStore(tmp_path)
+    store.put(b"abc")
+    path = store.path_of(ABC)
+    path.chmod(0o640)
+    path.write_bytes(b"abd")
+    with pytest.raises(LandingDamaged, match="restore it from backup"):
+        store.get(ABC)
