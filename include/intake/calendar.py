@@ -56,7 +56,9 @@ def load_rules(path: Path) -> ReportingRules:
             forms=tuple(document["forms"]),
         )
     except KeyError as error:
-        raise ReportingConfigError(f"{path.name}: setting {error.args[0]} is missing; see the file in include/config/") from error
+        raise ReportingConfigError(
+            f"{path.name}: setting {error.args[0]} is missing; see the file in include/config/"
+        ) from error
     if not 0 < rules.due_working_day <= rules.close_working_day <= 20:
         raise ReportingConfigError(f"{path.name}: need 0 < due_working_day <= close_working_day <= 20")
     if not 0 < rules.coverage_threshold <= 1:

@@ -68,7 +68,9 @@ class LocalFolder:
             InboxNotFound: the folder does not exist.
         """
         if not self.root.is_dir():
-            raise InboxNotFound(f"the inbox folder {self.root} does not exist; create it or name another with INBOX_DIR")
+            raise InboxNotFound(
+                f"the inbox folder {self.root} does not exist; create it or name another with INBOX_DIR"
+            )
         found = []
         for path in self.root.rglob("*"):
             name = path.name.lower()

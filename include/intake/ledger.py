@@ -60,7 +60,16 @@ def sync_reporters(conn: psycopg.Connection, reporters: Sequence[Reporter]) -> N
                 valid_from = excluded.valid_from, valid_to = excluded.valid_to, is_sample = excluded.is_sample
             """,
             [
-                (r.reporter_code, r.reporter_name, r.region_code, r.city_code, r.pilot_level, r.valid_from, r.valid_to, r.is_sample)
+                (
+                    r.reporter_code,
+                    r.reporter_name,
+                    r.region_code,
+                    r.city_code,
+                    r.pilot_level,
+                    r.valid_from,
+                    r.valid_to,
+                    r.is_sample,
+                )
                 for r in reporters
             ],
         )
@@ -98,7 +107,9 @@ def open_period(
 
 def seen_arrivals(conn: psycopg.Connection, channel: str) -> set[tuple[str, datetime, int]]:
     """(path, received_at, size) of everything already in the ledger: these need not be read again."""
-    rows = conn.execute("select channel_path, received_at, size_bytes from intake.received_file where channel = %s", (channel,))
+    rows = conn.execute(
+        "select channel_path, received_at, size_bytes from intake.received_file where channel = %s", (channel,)
+    )
     return {(path, received_at, size) for path, received_at, size in rows}
 
 
@@ -124,7 +135,7 @@ def record_file(
     reporter_code: str | None = None,
     is_sample: bool = False,
 ) -> int | None:
-    """Enter a file; returns its receipt id, or ``None`` when the same bytes already lie in the ledger under this path."""
+    """Enter a file; returns its receipt id, or ``None`` when the ledger has the same bytes under this path."""
     row = conn.execute(
         """
         insert into intake.received_file
@@ -135,8 +146,8 @@ def record_file(
         returning receipt_id
         """,
         (
-            sha256, arrival.file_name, arrival.channel, arrival.path_in_channel, arrival.size_bytes, arrival.received_at,
-            file_kind, period, reporter_code, is_sample, outcome, outcome_zh,
+            sha256, arrival.file_name, arrival.channel, arrival.path_in_channel, arrival.size_bytes,
+            arrival.received_at, file_kind, period, reporter_code, is_sample, outcome, outcome_zh,
         ),
     ).fetchone()  # fmt: skip
     return row[0] if row else None
@@ -145,7 +156,8 @@ def record_file(
 def set_file_outcome(conn: psycopg.Connection, receipt_id: int, outcome: FileOutcome, outcome_zh: str) -> None:
     """Write what became of a file."""
     conn.execute(
-        "update intake.received_file set outcome = %s, outcome_zh = %s where receipt_id = %s", (outcome, outcome_zh, receipt_id)
+        "update intake.received_file set outcome = %s, outcome_zh = %s where receipt_id = %s",
+        (outcome, outcome_zh, receipt_id),
     )
 
 
@@ -173,7 +185,8 @@ def outdated_periods(conn: psycopg.Connection) -> list[str]:
         from intake.period_input as this
         left join intake.build on build.period = this.period
         left join lateral (
-            select p.input_hash from intake.publication as p where p.period = this.period order by p.issue_no desc limit 1
+            select p.input_hash from intake.publication as p
+            where p.period = this.period order by p.issue_no desc limit 1
         ) as issued on true
         where build.input_hash is distinct from this.input_hash or issued.input_hash is distinct from this.input_hash
         order by this.period
@@ -195,7 +208,9 @@ def input_hash(conn: psycopg.Connection, period: str) -> str:
     return str(row[0])
 
 
-def record_build(conn: psycopg.Connection, period: str, run_key: str, digest: str, seconds: Mapping[str, float]) -> None:
+def record_build(
+    conn: psycopg.Connection, period: str, run_key: str, digest: str, seconds: Mapping[str, float]
+) -> None:
     """Write that the period's marts were built from the ledger state ``digest``; step times in seconds are merged."""
     conn.execute(
         """
@@ -210,7 +225,8 @@ def record_build(conn: psycopg.Connection, period: str, run_key: str, digest: st
 def next_version(conn: psycopg.Connection, form: str, period: str, reporter_code: str) -> int:
     """Number of the next submission version of this report."""
     row = conn.execute(
-        "select coalesce(max(version), 0) + 1 from intake.submission where form = %s and period = %s and reporter_code = %s",
+        "select coalesce(max(version), 0) + 1 from intake.submission"
+        " where form = %s and period = %s and reporter_code = %s",
         (form, period, reporter_code),
     ).fetchone()
     assert row is not None
@@ -252,6 +268,7 @@ def record_findings(
         with conn.cursor() as cursor:
             columns = list(rows[0])
             cursor.executemany(
-                f"insert into intake.finding ({', '.join(columns)}) values ({', '.join(f'%({c})s' for c in columns)})", rows
+                f"insert into intake.finding ({', '.join(columns)}) values ({', '.join(f'%({c})s' for c in columns)})",
+                rows,
             )
     return len(rows)

@@ -13,7 +13,16 @@ from include.settings import PROJECT_ROOT
 
 REGIONS_FILE = PROJECT_ROOT / "dbt_project" / "seeds" / "regions.csv"
 PILOT_LEVELS = ("自治区级试点", "市级试点")
-HEADER = ("reporter_code", "reporter_name", "region_code", "city_code", "pilot_level", "valid_from", "valid_to", "is_sample")
+HEADER = (
+    "reporter_code",
+    "reporter_name",
+    "region_code",
+    "city_code",
+    "pilot_level",
+    "valid_from",
+    "valid_to",
+    "is_sample",
+)
 
 
 class ReporterListError(ValueError):
@@ -105,7 +114,9 @@ def load_reporters(path: Path) -> tuple[Reporter, ...]:
 def _reporter(row: dict[str, str], known: dict[str, Region], where: str) -> Reporter:
     region = known.get(row["region_code"])
     if region is None:
-        raise ReporterListError(f"{where}: region_code {row['region_code']!r} is not in regions.csv; use its six digits")
+        raise ReporterListError(
+            f"{where}: region_code {row['region_code']!r} is not in regions.csv; use its six digits"
+        )
     if row["pilot_level"] not in PILOT_LEVELS:
         raise ReporterListError(f"{where}: pilot_level must be one of {', '.join(PILOT_LEVELS)}")
     try:

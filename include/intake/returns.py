@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from include.intake.feedback import write_receipt, write_returned_workbook
-from include.intake.reading import Identification
+from include.intake.landing import sha256_of
 from include.intake.reporters import Reporter
 from include.quality.findings import Finding
 from include.settings import get_settings
@@ -29,33 +29,46 @@ def safe_stem(file_name: str) -> str:
     return stem.strip(". ")[:80] or "文件"
 
 
-def return_unplaced_file(
-    data: bytes, file_name: str, found: Identification, reporters: Sequence[Reporter]
-) -> Path:
-    """Return a file that was refused before its rows were read."""
-    reporter = next((r for r in reporters if r.reporter_code == found.reporter_code), None)
-    return return_file(data, file_name, found.file_kind, found.findings, folder=return_folder(found.period, reporter))
-
-
 def return_file(
     data: bytes,
     file_name: str,
     file_kind: str | None,
     findings: Sequence[Finding],
     *,
-    folder: Path,
-    tag: str = "",
+    period: str | None,
+    reporter: Reporter | None,
+    is_sample: bool,
     summary: str = "",
 ) -> Path:
     """Write the returned workbook (or the receipt when there is no finding) of one received file.
 
+    Its name ends with the first digits of the file's checksum, so that two files of one name do not overwrite each
+    other's return.
+
     Args:
-        folder: where it goes; made when missing.
-        tag: put into the file name to keep apart files of the same name.
-        summary: one line of the receipt: what was accepted.
+        period, reporter: ``None`` where they could not be told.
+        summary: one line for the receipt: what was accepted.
     """
+    folder = return_folder(period, reporter)
     folder.mkdir(parents=True, exist_ok=True)
-    stem = safe_stem(file_name) + (f"-{tag}" if tag else "")
+    stem = f"{safe_stem(file_name)}-{sha256_of(data)[:8]}"
+    county_name = reporter.reporter_name if reporter else None
     if not findings:
-        return write_receipt(folder / f"{stem}-回执.xlsx", file_name=file_name, summary=summary)
-    return write_returned_workbook(data, file_kind or "", findings, folder / f"{stem}-退回.xlsx", file_name=file_name)
+        return write_receipt(
+            folder / f"{stem}-回执.xlsx",
+            file_name=file_name,
+            summary=summary,
+            county_name=county_name,
+            period=period,
+            is_sample=is_sample,
+        )
+    return write_returned_workbook(
+        data,
+        file_kind or "",
+        findings,
+        folder / f"{stem}-退回.xlsx",
+        file_name=file_name,
+        county_name=county_name,
+        period=period,
+        is_sample=is_sample,
+    )

@@ -1,7 +1,7 @@
 """Building one reporting period: read -> validate -> load -> marts.
 
-Each step is safe to run again: reading starts afresh, validation rewrites its own verdict, loading skips submissions the
-ledger already has, and the marts replace exactly the period they are built for.
+Each step is safe to run again: reading starts afresh, validation rewrites its own verdict, loading skips submissions
+the ledger already has, and the marts replace exactly the period they are built for.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import psycopg
@@ -20,11 +20,11 @@ from psycopg.types.json import Jsonb
 
 from include.forms.model import load_forms
 from include.intake import ledger
-from include.intake.calendar import SHANGHAI, check_period, load_rules
+from include.intake.calendar import SHANGHAI, check_period, load_rules, month_after
 from include.intake.landing import LandingStore
 from include.intake.reading import FormTable, read_workbook
 from include.intake.reporters import Reporter, load_reporters
-from include.intake.returns import return_file, return_folder
+from include.intake.returns import return_file
 from include.pipeline.batch import (
     Batch,
     Submission,
@@ -34,10 +34,13 @@ from include.pipeline.batch import (
     remove_batch,
     write_batch,
 )
-from include.quality.findings import Finding
+from include.quality.findings import Finding, column_index, column_letter
 from include.settings import get_settings
 from include.warehouse.connection import connect
-from include.warehouse.loading import column_types, load_rows, person_hash_key, person_key
+from include.warehouse.loading import column_types, load_rows, person_hash_key, person_key, refresh_statistics
+
+if TYPE_CHECKING:
+    from include.quality.runner import Validation
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +73,9 @@ def read_pending(period: str, run_key: str) -> dict[str, Any]:
     with connect() as conn:
         ledger.open_period(conn, period, reporters, load_rules(settings.reporting_file), datetime.now(SHANGHAI))
         conn.commit()
-        types = {form: {**column_types(conn, "raw", form), **column_types(conn, "restricted", form)} for form in load_forms()}
+        types = {
+            form: {**column_types(conn, "raw", form), **column_types(conn, "restricted", form)} for form in load_forms()
+        }
         for receipt in ledger.pending_receipts(conn, period):
             reading = read_workbook(store.get(receipt.sha256), receipt.file_name, receipt.folder, reporters)
             receipts[receipt.receipt_id] = list(reading.findings)
@@ -131,7 +136,9 @@ def _frame(table: FormTable, submission: Submission, types: Mapping[str, str]) -
     }
     if "person_id" in data:
         key = person_hash_key()
-        data["person_key"] = data["person_id"].map(lambda number: person_key(number, key), na_action="ignore").astype("str")
+        data["person_key"] = (
+            data["person_id"].map(lambda number: person_key(number, key), na_action="ignore").astype("str")
+        )
     data["submission_id"] = submission.submission_id
     data["sheet"] = table.sheet_of_row
     data["source_row"] = table.source_rows
@@ -142,7 +149,7 @@ def _frame(table: FormTable, submission: Submission, types: Mapping[str, str]) -
 
 def validate_batch(batch: Mapping[str, Any]) -> dict[str, Any]:
     """Run the Great Expectations suites over the batch, once a form over all counties, and keep what they find."""
-    from include.quality.runner import validate, validate_cross_form  # imports Great Expectations: seconds
+    from include.quality.runner import examine, examine_cross_form  # imports Great Expectations: seconds
 
     started = time.monotonic()
     folder = Path(batch["folder"])
@@ -151,16 +158,15 @@ def validate_batch(batch: Mapping[str, Any]) -> dict[str, Any]:
         return {**batch, "seconds": {**batch["seconds"], "validate": 0.0}, "findings": _tally(content)}
     by_id = {submission.submission_id: submission for submission in content.submissions}
     layouts = {(s.submission_id, sheet): columns for s in content.submissions for sheet, columns in s.layout.items()}
+    held = {(s.submission_id, sheet, row) for s in content.submissions for sheet, row in s.held}
     frames = {form: read_frame(folder, form) for form in load_forms()}
     for form, frame in frames.items():
         if not frame.empty:
-            _attach(by_id, content, validate(form, frame, layouts).findings)
+            context = _previous_month(form, content)
+            _attach(by_id, content, examine(form, frame, context, layout_of=layouts, held=held))
     status, demand, older_layouts = _cross_form_frames(content, frames)
     if not status.empty and not demand.empty:
-        _attach(by_id, content, validate_cross_form(status, demand, {**layouts, **older_layouts}).findings)
-    for submission in content.submissions:
-        if not submission.refused and submission.rows_read and len(submission.held) >= submission.rows_read:
-            submission.findings.append(Finding("E-ROW-001", submission.form, params={"rows": submission.rows_read}))
+        _attach(by_id, content, examine_cross_form(status, demand, layout_of={**layouts, **older_layouts}))
     write_batch(folder, content)
     return {
         **batch,
@@ -169,8 +175,8 @@ def validate_batch(batch: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _attach(by_id: Mapping[str, Submission], content: Batch, found: Any) -> None:
-    for row_finding in found:
+def _attach(by_id: Mapping[str, Submission], content: Batch, validation: Validation) -> None:
+    for row_finding in validation.findings:
         submission = by_id.get(row_finding.submission_id)
         if submission is None:
             content.late_findings.append((row_finding.submission_id, row_finding.finding))
@@ -196,6 +202,18 @@ def _open_batch(folder: Path, period: str) -> Batch | None:
     if waiting:
         raise BatchLost(f"{folder.name}: batch folder is gone but {waiting} files wait; clear the run from task `read`")
     return None
+
+
+_PREVIOUS_COLUMNS = ("uscc", "headcount", "revenue_wan_yuan")
+
+
+def _previous_month(form: str, content: Batch) -> dict[str, pd.DataFrame]:
+    """What the rules that compare months need: form 1 of the same counties a month ago, as accepted."""
+    if form != "enterprise_status":
+        return {}
+    counties = sorted({submission.county_code for submission in content.submissions if submission.form == form})
+    rows, _ = _accepted_rows(month_after(content.period, -1), form, _PREVIOUS_COLUMNS, counties)
+    return {"previous": rows} if not rows.empty else {}
 
 
 _CROSS_COLUMNS = {
@@ -247,7 +265,7 @@ def _accepted_rows(
         ]
         types = column_types(conn, "raw", form)
         rows = conn.execute(
-            f"select {', '.join(names)} from raw.{form} where period = %s and submission_id = any(%s)"  # noqa: S608
+            f"select {', '.join(names)} from raw.{form} where period = %s and submission_id = any(%s)"
             " order by submission_id, sheet, source_row",
             (period, latest),
         ).fetchall()
@@ -263,24 +281,6 @@ def _accepted_rows(
         for position, name in enumerate(names)
     }
     return pd.DataFrame(data), layouts
-
-
-def column_letter(index: int) -> str:
-    """Letters of a 0-based column: ``column_letter(27) == 'AB'``."""
-    letters = ""
-    index += 1
-    while index:
-        index, remainder = divmod(index - 1, 26)
-        letters = chr(65 + remainder) + letters
-    return letters
-
-
-def column_index(letters: str) -> int:
-    """0-based column of its letters: the inverse of :func:`column_letter`."""
-    index = 0
-    for letter in letters:
-        index = index * 26 + ord(letter) - 64
-    return index - 1
 
 
 def load_batch(batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -301,6 +301,7 @@ def load_batch(batch: Mapping[str, Any]) -> dict[str, Any]:
                 _record_late_findings(conn, content, now)
             for receipt_id in content.receipts:
                 _close_receipt(conn, content, receipt_id, now)
+            refresh_statistics(conn, loaded)
         remove_batch(folder)
     log.info("period %s: loaded %s", batch["period"], loaded or "nothing new")
     return {**batch, "loaded": loaded, "seconds": {**batch["seconds"], "load": round(time.monotonic() - started, 2)}}
@@ -312,7 +313,8 @@ def _load_form(
     known = {
         row[0]
         for row in conn.execute(
-            "select submission_id from intake.submission where submission_id = any(%s)", ([s.submission_id for s in submissions],)
+            "select submission_id from intake.submission where submission_id = any(%s)",
+            ([s.submission_id for s in submissions],),
         )
     }
     rows = 0
@@ -337,7 +339,7 @@ def _load_form(
 
 
 def _split(frame: pd.DataFrame, submission: Submission) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows to load and rows held back; a refused submission loads none and holds none (its file is in the landing store)."""
+    """Rows to load and rows held back; a refused submission has neither (its file stays in the landing store)."""
     if submission.refused or frame.empty:
         return frame.iloc[0:0], frame.iloc[0:0]
     own = frame[frame["submission_id"] == submission.submission_id]
@@ -351,10 +353,10 @@ def _split(frame: pd.DataFrame, submission: Submission) -> tuple[pd.DataFrame, p
 
 
 def _record_submission(conn: psycopg.Connection, submission: Submission, accepted: int, held: int) -> None:
+    outcome = "accepted_with_findings" if submission.findings else "accepted"
     if submission.refused:
         outcome = "refused"
-    else:
-        outcome = "accepted_with_findings" if submission.findings else "accepted"
+    version = ledger.next_version(conn, submission.form, submission.period, submission.reporter_code)
     conn.execute(
         """
         insert into intake.submission
@@ -364,9 +366,9 @@ def _record_submission(conn: psycopg.Connection, submission: Submission, accepte
         values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
         (
-            submission.submission_id, submission.receipt_id, submission.form, submission.period, submission.reporter_code,
-            submission.county_code, ledger.next_version(conn, submission.form, submission.period, submission.reporter_code),
-            submission.template_version, submission.sheets, submission.received_at, submission.is_sample, outcome,
+            submission.submission_id, submission.receipt_id, submission.form, submission.period,
+            submission.reporter_code, submission.county_code, version, submission.template_version,
+            submission.sheets, submission.received_at, submission.is_sample, outcome,
             submission.rows_read, accepted, held, submission.cells_read, submission.cells_filled,
             submission.count("E"), submission.count("R"), submission.count("W"),
         ),
@@ -400,7 +402,7 @@ def _record_held(conn: psycopg.Connection, form: str, submission: Submission, he
         )
 
 
-def _plain(row: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+def _plain(row: Mapping[Any, Any], names: list[str]) -> dict[str, Any]:
     """Values as JSON knows them; blanks left out."""
     return {
         name: row[name] if isinstance(row[name], (int, float, str, bool)) else str(row[name])
@@ -424,17 +426,24 @@ def _record_late_findings(conn: psycopg.Connection, content: Batch, now: datetim
         ).fetchone()
         if row is not None:
             ledger.record_findings(
-                conn, [finding], receipt_id=row[0], submission_id=submission_id, period=row[1], reporter_code=row[2], first_seen=now
+                conn,
+                [finding],
+                receipt_id=row[0],
+                submission_id=submission_id,
+                period=row[1],
+                reporter_code=row[2],
+                first_seen=now,
             )
 
 
 def _close_receipt(conn: psycopg.Connection, content: Batch, receipt_id: int, now: datetime) -> None:
     """Return the file to its sender, then write its outcome: killed in between, the same workbook is written again."""
     row = conn.execute(
-        "select sha256, file_name, file_kind, reporter_code from intake.received_file where receipt_id = %s", (receipt_id,)
+        "select sha256, file_name, file_kind, reporter_code, is_sample from intake.received_file where receipt_id = %s",
+        (receipt_id,),
     ).fetchone()
     assert row is not None
-    sha256, file_name, file_kind, reporter_code = row
+    sha256, file_name, file_kind, reporter_code, is_sample = row
     settings = get_settings()
     reporters = {r.reporter_code: r for r in load_reporters(settings.reporters_file)}
     file_findings = content.receipts[receipt_id]
@@ -446,8 +455,9 @@ def _close_receipt(conn: psycopg.Connection, content: Batch, receipt_id: int, no
         file_name,
         file_kind,
         findings,
-        folder=return_folder(content.period, reporters.get(reporter_code)),
-        tag=sha256[:8],
+        period=content.period,
+        reporter=reporters.get(reporter_code),
+        is_sample=is_sample,
         summary=summary,
     )
     refused = not submissions or all(s.refused for s in submissions)
@@ -517,6 +527,8 @@ def build_marts(period: str, run_key: str = "by hand", seconds: Mapping[str, flo
             ledger.record_build(conn, target, run_key, digest, took)
             conn.commit()
     log.info("marts of %s built in %.1f s", ", ".join([period, *later]), time.monotonic() - started)
-    return {"period": period, "periods": [period, *later], "seconds": {**spent, "dbt": round(time.monotonic() - started, 2)}}
-
-
+    return {
+        "period": period,
+        "periods": [period, *later],
+        "seconds": {**spent, "dbt": round(time.monotonic() - started, 2)},
+    }

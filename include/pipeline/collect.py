@@ -16,7 +16,7 @@ from include.intake.channels import Arrival, Channel, LocalFolder
 from include.intake.landing import LandingStore
 from include.intake.reading import Identification, identify_workbook
 from include.intake.reporters import Reporter, load_reporters
-from include.intake.returns import return_unplaced_file
+from include.intake.returns import return_file
 from include.settings import get_settings
 from include.warehouse.connection import connect
 
@@ -81,9 +81,14 @@ def collect(inbox: Path | None = None) -> CollectResult:
 
 
 def _enter(
-    conn: psycopg.Connection, store: LandingStore, arrival: Arrival, reporters: Sequence[Reporter], rules: ReportingRules
+    conn: psycopg.Connection,
+    store: LandingStore,
+    arrival: Arrival,
+    reporters: Sequence[Reporter],
+    rules: ReportingRules,
 ) -> ledger.FileOutcome | None:
     """Land one file and write its ledger row; ``None`` when it already has one."""
+    outcome: ledger.FileOutcome
     data = arrival.read()
     sha256 = store.put(data)
     found = identify_workbook(data, arrival.file_name, arrival.folder, reporters)
@@ -121,7 +126,15 @@ def _enter(
             reporter_code=found.reporter_code,
             first_seen=datetime.now(SHANGHAI),
         )
-        return_unplaced_file(data, arrival.file_name, found, reporters)
+        return_file(
+            data,
+            arrival.file_name,
+            found.file_kind,
+            found.findings,
+            period=found.period,
+            reporter=next((r for r in reporters if r.reporter_code == found.reporter_code), None),
+            is_sample=found.is_sample,
+        )
     return outcome
 
 

@@ -88,7 +88,8 @@ def render(gate: Mapping[str, Any]) -> dict[str, Any]:
     """Reconcile every figure against ``raw`` and write the Word, Excel and HTML report into the outbox.
 
     Raises:
-        include.report.reconcile.ReconciliationFailed: a printed number differs from its recomputation; no file is released.
+        include.report.reconcile.ReconciliationFailed: a printed number differs from its recomputation;
+            no file is released.
     """
     from include.report.render import render_reports  # imports the document and chart libraries: seconds
 
@@ -116,17 +117,17 @@ def deliver(rendered: Mapping[str, Any]) -> dict[str, Any]:
     now = datetime.now(SHANGHAI)
     with connect() as conn, conn.transaction():
         last = conn.execute(
-            "select issue_no, figures_sha256 from intake.publication where period = %s order by issue_no desc limit 1", (period,)
+            "select issue_no, figures_sha256 from intake.publication where period = %s order by issue_no desc limit 1",
+            (period,),
         ).fetchone()
-        if last is None:
-            issue_no = 0
-        else:
+        issue_no = 0
+        if last is not None:
             issue_no = last[0] if last[1] == rendered["figures_sha256"] else last[0] + 1
         conn.execute(
             """
             insert into intake.publication
-                (period, issue_no, maturity, reason_zh, coverage, data_cutoff, input_hash, figures_sha256, figures_checked,
-                 seconds, published_at)
+                (period, issue_no, maturity, reason_zh, coverage, data_cutoff, input_hash, figures_sha256,
+                 figures_checked, seconds, published_at)
             values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             on conflict (period, issue_no) do update set
                 maturity = excluded.maturity, reason_zh = excluded.reason_zh, coverage = excluded.coverage,
@@ -134,8 +135,9 @@ def deliver(rendered: Mapping[str, Any]) -> dict[str, Any]:
                 figures_checked = excluded.figures_checked, seconds = excluded.seconds
             """,
             (
-                period, issue_no, rendered["maturity"], rendered["reason_zh"], rendered["coverage"], rendered["data_cutoff"],
-                rendered["input_hash"], rendered["figures_sha256"], rendered["figures_checked"], rendered["seconds"], now,
+                period, issue_no, rendered["maturity"], rendered["reason_zh"], rendered["coverage"],
+                rendered["data_cutoff"], rendered["input_hash"], rendered["figures_sha256"],
+                rendered["figures_checked"], rendered["seconds"], now,
             ),
         )  # fmt: skip
         for path in rendered["files"].values():
@@ -150,5 +152,3 @@ def deliver(rendered: Mapping[str, Any]) -> dict[str, Any]:
             )
     log.info("period %s issue %d: %s", period, issue_no, ", ".join(rendered["files"].values()))
     return {"period": period, "issue_no": issue_no, "maturity": rendered["maturity"], "files": rendered["files"]}
-
-

@@ -118,11 +118,24 @@ def describe(finding: Finding) -> str:
     return f"{texts.message_zh.format_map(facts)}。{texts.mend_zh.format_map(facts)}"
 
 
-def cell_address(row: int, column_index: int) -> str:
-    """A1 address from a 1-based row and a 0-based column: ``cell_address(5, 27) == 'AB5'``."""
+def column_letter(column_index: int) -> str:
+    """Letters of a 0-based column: ``column_letter(27) == 'AB'``."""
     letters = ""
     index = column_index + 1
     while index:
         index, remainder = divmod(index - 1, 26)
         letters = chr(65 + remainder) + letters
-    return f"{letters}{row}"
+    return letters
+
+
+def column_index(letters: str) -> int:
+    """0-based column of its letters: the inverse of :func:`column_letter`."""
+    index = 0
+    for letter in letters:
+        index = index * 26 + ord(letter) - 64
+    return index - 1
+
+
+def cell_address(row: int, column_index: int) -> str:
+    """A1 address from a 1-based row and a 0-based column: ``cell_address(5, 27) == 'AB5'``."""
+    return f"{column_letter(column_index)}{row}"

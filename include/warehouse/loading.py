@@ -54,6 +54,15 @@ def load_rows(conn: psycopg.Connection, form: str, frame: pd.DataFrame) -> int:
     return len(frame)
 
 
+def refresh_statistics(conn: psycopg.Connection, forms: Iterable[str]) -> None:
+    """Tell the planner what was just copied: without it a month of new rows counts as empty until autovacuum comes by,
+    and joins over it are planned as nested loops."""
+    for form in forms:
+        conn.execute(sql.SQL("analyze raw.{}").format(sql.Identifier(form)))
+    conn.execute("analyze intake.submission, intake.finding, intake.sheet_layout")
+    conn.commit()
+
+
 def _ensure_partition(conn: psycopg.Connection, form: str, period: str) -> None:
     table = f"{form}_{period.replace('-', '_')}"
     # Two runs may open the same month at once; `if not exists` alone still races on the catalogue.

@@ -21,7 +21,12 @@ def test_a_reporter_is_expected_only_while_its_duty_lasts(tmp_path: Path) -> Non
     file = tmp_path / "reporters.csv"
     file.write_text(HEAD + "450721,灵山县,450721,450700,市级试点,2026-02-01,2026-03-31,true\n", encoding="utf-8")
     reporters = load_reporters(file)
-    assert [len(expected_in(reporters, period)) for period in ("2026-01", "2026-02", "2026-03", "2026-04")] == [0, 1, 1, 0]
+    assert [len(expected_in(reporters, period)) for period in ("2026-01", "2026-02", "2026-03", "2026-04")] == [
+        0,
+        1,
+        1,
+        0,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,70 @@
+# Everything starts here: `make help`. Needs GNU make, bash and Python 3.11 to 3.13; all else is installed into .venv.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+STARTED := $(shell date +%s)
+BIN := .venv/bin
+
+# Handed over by the environment, so that paths with blanks or Chinese names arrive as they are.
+export PYTHON PERIOD INBOX
+export DO_NOT_TRACK := 1
+export PYTHONUTF8 := 1
+# A user's own PYTHONPATH or virtual environment must not reach into this one.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.PHONY: help install demo run up down test lint bench docs psql env lock clean
+
+help: ## this list | 列出全部命令
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {split($$2, text, " [|] "); printf "  make %-9s %s\n                 %s\n", $$1, text[1], text[2]}' Makefile
+
+install: ## make .venv and install what requirements.lock names | 建立 .venv 并按锁定清单安装
+	@.ci/install
+
+demo: install ## the whole chain over a made-up province, report included | 用演示数据跑通全流程并出报告
+	@SETUP_SECONDS=$$(($$(date +%s) - $(STARTED))) $(BIN)/python -m include.operate demo
+
+run: ## the same over your own workbooks: PERIOD=2026-10 INBOX=folder | 用自己的报表跑一个报告期
+	@[[ "$${PERIOD:-}" =~ ^[0-9]{4}-(0[1-9]|1[0-2])$$ ]] || { echo "error: name the reporting period: make run PERIOD=2026-10 INBOX=/path/to/workbooks (请指定报告期 PERIOD=年-月)" >&2; exit 2; }
+	@[ -n "$${INBOX:-}" ] || { echo "error: name the folder of workbooks: make run PERIOD=$$PERIOD INBOX=/path/to/workbooks (请指定报表所在文件夹 INBOX=路径)" >&2; exit 2; }
+	@[ -d "$$INBOX" ] || { echo "error: there is no folder $$INBOX: check INBOX (找不到该文件夹，请检查 INBOX)" >&2; exit 2; }
+	@$(MAKE) install
+	@$(BIN)/python -m include.operate run --period "$$PERIOD" --inbox "$$INBOX"
+
+up: install ## start Airflow and the warehouse, print address and login | 启动并显示网址和账号
+	@$(BIN)/python -m include.operate up
+
+down: install ## stop both and show that nothing is left running | 全部停止
+	@$(BIN)/python -m include.operate down
+
+test: install ## every test: unit, DAGs, dbt, integration (ARGS="-k name") | 运行全部测试
+	@$(BIN)/python -m pytest --durations=5 $(ARGS)
+
+lint: install ## ruff, mypy and sqlfluff | 代码规范检查
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy include dags plugins
+	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
+
+bench: install ## how long reading workbooks takes on this machine | 测量读取报表的速度
+	@$(BIN)/python -m tests.bench.bench_reading
+
+docs: install ## the models and their columns as one HTML file | 生成数据模型文档（单个网页）
+	@$(BIN)/python -m include.warehouse.dbt docs
+
+psql: install ## a SQL shell on the warehouse | 打开数据库命令行
+	@$(BIN)/python -m include.warehouse.connection psql
+
+env: ## random secrets for docker-compose into .env | 为 docker-compose 生成随机密钥
+	@python=$${PYTHON:-python3}; [ -x $(BIN)/python ] && python=$(BIN)/python; "$$python" -m include.warehouse.env
+
+lock: install ## requirements.lock anew from requirements.in | 更新依赖锁定清单
+	@{ echo "# Made by \`make lock\` from requirements.in for Python 3.11 to 3.13; not to be edited by hand."; \
+	  $(BIN)/uv pip compile --quiet --no-config --universal --generate-hashes --no-emit-index-url --no-header \
+	    --python-version 3.11 requirements.in; } >requirements.lock.new
+	@mv requirements.lock.new requirements.lock
+
+clean: ## remove what can be made anew; var/ with your data stays | 清理可重建的文件（保留 var/ 数据）
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dbt_project/target dbt_project/logs logs
+	@find include dags plugins tests -name __pycache__ -type d -prune -exec rm -rf {} +

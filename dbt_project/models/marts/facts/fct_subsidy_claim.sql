@@ -1,0 +1,58 @@
+with
+
+claims as (
+    select * from {{ ref('int_subsidy_claim') }}
+    where period = '{{ run_period() }}'
+),
+
+periods as (
+    select * from {{ ref('int_period_maturity') }}
+),
+
+final as (
+    select
+        claims.period,
+        claims.reporter_code,
+        claims.county_code,
+        claims.city_code,
+        claims.item_code,
+        claims.item,
+        claims.item_as_sent,
+        claims.is_training,
+        claims.training_type,
+        claims.fund,
+        claims.batch_no,
+        claims.payee_uscc,
+        claims.person_key,
+        claims.occupation,
+        claims.occupation_code,
+        claims.level,
+        claims.quantity,
+        claims.standard_yuan,
+        claims.applied_yuan,
+        claims.approved_yuan,
+        claims.advanced_yuan,
+        claims.paid_yuan,
+        claims.applied_on,
+        claims.accepted_on,
+        claims.reviewed_on,
+        claims.notice_from,
+        claims.notice_to,
+        claims.decided_on,
+        claims.paid_on,
+        claims.payment_type,
+        claims.status,
+        claims.is_recovery,
+        claims.accept_working_days,
+        claims.review_working_days,
+        claims.notice_working_days,
+        claims.payment_working_days,
+        claims.submission_id,
+        claims.sheet,
+        claims.source_row,
+        periods.data_maturity
+    from claims
+    inner join periods on claims.period = periods.period
+)
+
+select * from final

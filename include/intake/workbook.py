@@ -1,0 +1,351 @@
+"""Opens a workbook by its content, or says in a finding why it is not opened.
+
+The extension is never believed. Everything that is not a plain xls, xlsx, xlsb or ods workbook is refused with what it
+is; sizes are bounded before a reader sees the bytes; no formula, macro, link or entity is ever evaluated.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+import xml.etree.ElementTree as ElementTree
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
+
+from include.intake.scanning import (
+    SCAN_ERRORS,
+    EntityExpansion,
+    Merge,
+    SheetScan,
+    TooBig,
+    biff_stream,
+    inflate_member,
+    refuse_entities,
+    scan_biff,
+    scan_ods,
+    scan_xlsb_sheet,
+    scan_xlsx_sheet,
+)
+from include.quality.findings import Finding
+
+FileKind = Literal["xlsx", "xls", "ods", "xlsb"]
+
+#: A county's form has some thousand rows, about 1 MB; ten times the largest seen still passes.
+MAX_FILE_BYTES = 30 * 1024 * 1024
+#: 20,000 rows x 31 columns inflate to about 25 MB; ten sheets of that pass, a zip bomb does not.
+MAX_INFLATED_BYTES = 256 * 1024 * 1024
+#: A workbook has tens of parts; tens of thousands are made to exhaust the reader.
+MAX_MEMBERS = 2_000
+#: calamine lays a sheet out as a block of 24 to 32 bytes a cell: 6 million cells are 200 MB, or 150,000 rows x 40.
+MAX_CELLS = 6_000_000
+#: No workbook of ours has more sheets; each costs a pass.
+MAX_SHEETS = 100
+
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_EXTENSIONS: dict[str, frozenset[str]] = {
+    "xlsx": frozenset({".xlsx"}),
+    "xls": frozenset({".xls", ".et"}),
+    "ods": frozenset({".ods"}),
+    "xlsb": frozenset({".xlsb"}),
+}
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"%PDF", "PDF 文档"),
+    (b"Rar!", "RAR 压缩包"),
+    (b"7z\xbc\xaf", "7z 压缩包"),
+    (b"\x1f\x8b", "gzip 压缩包"),
+    (b"\x89PNG", "PNG 图片"),
+    (b"\xff\xd8\xff", "JPEG 图片"),
+    (b"BM", "BMP 图片"),
+    (b"{\\rtf", "RTF 文档"),
+    (b"MZ", "可执行程序"),
+    (b"SQLite format 3", "数据库文件"),
+    (b"\x09\x00\x04\x00", "过旧版本的 Excel 文件"),
+    (b"\x09\x02\x06\x00", "过旧版本的 Excel 文件"),
+    (b"\x09\x04\x06\x00", "过旧版本的 Excel 文件"),
+)
+_OLE_DOCUMENTS = (("WordDocument", "Word 文档"), ("PowerPoint Document", "演示文稿"), ("__properties", "邮件"))
+_MACRO_NAMES = ("vbaproject.bin", "xl/macrosheets/", "basic/", "scripts/", "xl/activex/")
+
+_READ_ERRORS: tuple[type[Exception], ...] = (CalamineError, *SCAN_ERRORS)
+
+Cell = Any
+"""What calamine gives: float, int, str, bool, date, datetime, time, timedelta; ``""`` for an empty cell."""
+
+
+class Refused(Exception):
+    """The file is not opened; ``finding`` says why."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.code)
+        self.finding = finding
+
+
+@dataclass(slots=True)
+class Sheet:
+    """One worksheet as a block from A1: ``rows[r][c]`` with 0-based numbers, ``""`` for empty."""
+
+    name: str
+    visible: bool
+    rows: list[list[Cell]]
+    merges: Sequence[Merge]
+    scan: SheetScan
+
+
+@dataclass(slots=True)
+class Workbook:
+    """An opened workbook: its real kind, its worksheets in order, findings that do not refuse it."""
+
+    kind: FileKind
+    sheets: list[Sheet]
+    findings: list[Finding]
+
+
+def _refuse(code: str, file_name: str, **params: Any) -> Refused:
+    return Refused(Finding(code, params={"file": file_name, **params}))
+
+
+def open_workbook(data: bytes, file_name: str) -> Workbook:
+    """The workbook of the bytes.
+
+    Args:
+        data: whole file.
+        file_name: only for messages and the note on a wrong extension.
+
+    Raises:
+        Refused: with an ``E-FILE-...`` finding, for everything that is not a safe, readable workbook.
+    """
+    shown = PurePosixPath(file_name.replace("\\", "/")).name or "（无名）"
+    if not data.strip(b"\0 \t\r\n"):
+        raise _refuse("E-FILE-001", shown)
+    if len(data) > MAX_FILE_BYTES:
+        size = f"{len(data) / 1048576:.1f}"
+        raise _refuse("E-FILE-003", shown, size=size, limit=MAX_FILE_BYTES // 1048576)
+    try:
+        kind, scans = _inspect(data, shown)
+    except TooBig as error:
+        raise _refuse("E-FILE-007", shown, reason=error.args[0]) from error
+    except EntityExpansion as error:
+        raise _refuse("E-FILE-008", shown) from error
+    except SCAN_ERRORS as error:
+        raise _refuse("E-FILE-006", shown, reason="文件结构不完整") from error
+    for name, scan in scans.items():
+        _check_extent(scan.last_row + 1, scan.last_column + 1, name, shown)
+    sheets = _read(data, kind, scans, shown)
+    findings = []
+    extension = PurePosixPath(shown).suffix.lower()
+    if extension not in _EXTENSIONS[kind]:
+        named = extension or "（无）"
+        findings.append(Finding("W-FILE-001", params={"file": shown, "extension": named, "kind": f".{kind}"}))
+    return Workbook(kind, sheets, findings)
+
+
+def _check_extent(rows: int, columns: int, sheet: str, file_name: str) -> None:
+    if rows * columns > MAX_CELLS:
+        extent = {"file": file_name, "sheet": sheet, "rows": rows, "columns": columns}
+        raise Refused(Finding("E-FILE-010", sheet=sheet, params=extent))
+
+
+# --------------------------------------------------------------------------------------------- what the bytes are
+
+
+def _inspect(data: bytes, file_name: str) -> tuple[FileKind, dict[str, SheetScan]]:
+    """Kind of the file and the scan of each sheet by name (xls: by position, as ``#0``, ``#1`` ...)."""
+    if data[:4] == b"PK\x03\x04":
+        return _inspect_zip(data, file_name)
+    if data[:8] == _OLE:
+        return _inspect_ole(data, file_name)
+    raise _refuse("E-FILE-002", file_name, kind=_foreign_kind(data))
+
+
+def _foreign_kind(data: bytes) -> str:
+    for magic, kind in _MAGIC:
+        if data.startswith(magic):
+            return kind
+    text = _as_text(data[:65536])
+    if text is None:
+        return "无法识别的二进制文件"
+    head = text.lstrip("\ufeff \t\r\n").lower()
+    if head.startswith("mime-version") or "content-type: multipart/related" in head[:2000]:
+        return "网页归档文件（MHT）"
+    if head.startswith(("<html", "<!doctype html", "<table", "<head", "<body")) or "<table" in head[:4096]:
+        return "网页（HTML）"
+    if head.startswith("<?xml") or head.startswith("<workbook"):
+        return "XML 文本（XML 表格）" if "spreadsheet" in head[:4096] else "XML 文本"
+    lines = [line for line in text.splitlines() if line.strip()][:20]
+    if lines and sum("\t" in line for line in lines) * 2 > len(lines):
+        return "制表符分隔的文本"
+    if lines and sum("," in line or "，" in line for line in lines) * 2 > len(lines):
+        return "逗号分隔的文本（CSV）"
+    return "纯文本"
+
+
+def _as_text(data: bytes) -> str | None:
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return data.decode("utf-16", errors="replace")
+    if b"\0" in data:
+        return None
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return codecs.getincrementaldecoder(encoding)().decode(data)
+        except UnicodeDecodeError:
+            continue
+    return None
+
+
+def _inspect_ole(data: bytes, file_name: str) -> tuple[FileKind, dict[str, SheetScan]]:
+    def holds(name: str) -> bool:
+        return name.encode("utf-16-le") + b"\0\0" in data
+
+    if holds("EncryptedPackage") or holds("EncryptionInfo"):
+        raise _refuse("E-FILE-004", file_name)
+    if not holds("Workbook") and not holds("Book"):
+        for name, kind in _OLE_DOCUMENTS:
+            if name.encode("utf-16-le") in data:
+                raise _refuse("E-FILE-002", file_name, kind=kind)
+        raise _refuse("E-FILE-006", file_name, reason="找不到工作簿内容")
+    if holds("_VBA_PROJECT_CUR") or holds("_VBA_PROJECT"):
+        raise _refuse("E-FILE-005", file_name)
+    stream = biff_stream(data)
+    if stream is None:
+        raise _refuse("E-FILE-006", file_name, reason="找不到工作簿内容")
+    scan = scan_biff(stream)
+    if scan.encrypted:
+        raise _refuse("E-FILE-004", file_name)
+    return "xls", {f"#{index}": sheet for index, sheet in enumerate(scan.sheets)}
+
+
+def _inspect_zip(data: bytes, file_name: str) -> tuple[FileKind, dict[str, SheetScan]]:
+    archive = zipfile.ZipFile(io.BytesIO(data))
+    members = archive.infolist()
+    names = [member.filename for member in members]
+    lowered = [name.lower() for name in names]
+    if len(members) > MAX_MEMBERS:
+        raise TooBig(f"含 {len(members)} 个内部文件")
+    if len(set(lowered)) != len(lowered):
+        raise zipfile.BadZipFile("a member stands twice")
+    total = sum(member.file_size for member in members)
+    if total > MAX_INFLATED_BYTES:
+        raise TooBig(f"解压后 {total // 1048576} MB，上限 {MAX_INFLATED_BYTES // 1048576} MB")
+    if any(member.flag_bits & 1 for member in members):
+        raise _refuse("E-FILE-004", file_name)
+    kind = _zip_kind(archive, set(names), file_name)
+    if any(name.endswith(_MACRO_NAMES[0]) or name.startswith(_MACRO_NAMES[1:]) for name in lowered):
+        raise _refuse("E-FILE-005", file_name)
+    # every part that a reader may inflate is inflated here first, to its declared size and no further
+    parts = {
+        member.filename: inflate_member(archive, member, data)
+        for member in members
+        if member.filename.endswith((".xml", ".rels", ".bin"))
+    }
+    for name, content in parts.items():
+        if name.endswith((".xml", ".rels")):
+            refuse_entities(content)
+    if kind == "ods":
+        if b"encryption-data" in parts.get("META-INF/manifest.xml", b""):
+            raise _refuse("E-FILE-004", file_name)
+        return kind, {f"#{index}": scan for index, scan in enumerate(scan_ods(parts["content.xml"]))}
+    if b"macroEnabled" in parts.get("[Content_Types].xml", b""):
+        raise _refuse("E-FILE-005", file_name)
+    sheet_parts = _sheet_parts(parts, kind)
+    if len(sheet_parts) > MAX_SHEETS:
+        raise TooBig(f"含 {len(sheet_parts)} 个工作表")
+    if kind == "xlsb":
+        return kind, {f"#{index}": scan_xlsb_sheet(content) for index, content in enumerate(sheet_parts.values())}
+    on_load = re.search(rb'fullCalcOnLoad="(?:1|true)"', parts.get("xl/workbook.xml", b"")) is not None
+    return kind, {name: scan_xlsx_sheet(part, recalculated_on_load=on_load) for name, part in sheet_parts.items()}
+
+
+def _zip_kind(archive: zipfile.ZipFile, names: set[str], file_name: str) -> FileKind:
+    if "xl/workbook.bin" in names:
+        return "xlsb"
+    if "xl/workbook.xml" in names:
+        return "xlsx"
+    kind = "压缩包"
+    if "mimetype" in names:
+        mimetype = archive.open("mimetype").read(100).decode("ascii", errors="replace")
+        if mimetype.startswith("application/vnd.oasis.opendocument.spreadsheet") and "content.xml" in names:
+            return "ods"
+        kind = "OpenDocument 文档" if "opendocument" in mimetype else kind
+    elif any(name.startswith("word/") for name in names):
+        kind = "Word 文档"
+    elif any(name.startswith("ppt/") for name in names):
+        kind = "演示文稿"
+    elif any(name.lower().endswith(".xml") and "workbook" in name.lower() for name in names):
+        raise zipfile.BadZipFile("workbook part is not where it should be")
+    raise _refuse("E-FILE-002", file_name, kind=kind)
+
+
+_RELATIONSHIP_ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+_STRICT_RELATIONSHIP_ID = "{http://purl.oclc.org/ooxml/officeDocument/relationships}id"
+
+
+def _sheet_parts(parts: dict[str, bytes], kind: FileKind) -> dict[str, bytes]:
+    """Worksheet parts by sheet name, in workbook order (xlsb: by part order, names being in a binary part)."""
+    if kind == "xlsb":
+        found = sorted(
+            (name for name in parts if re.fullmatch(r"xl/worksheets/sheet\d+\.bin", name)),
+            key=lambda name: int(re.sub(r"\D", "", name)),
+        )
+        return {name: parts[name] for name in found}
+    targets = {}
+    for relation in ElementTree.fromstring(parts["xl/_rels/workbook.xml.rels"]):
+        target = relation.get("Target", "")
+        targets[relation.get("Id", "")] = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
+    sheets = {}
+    for element in ElementTree.fromstring(parts["xl/workbook.xml"]).iter():
+        if element.tag.rpartition("}")[2] == "sheet":
+            relation_id = element.get(_RELATIONSHIP_ID) or element.get(_STRICT_RELATIONSHIP_ID) or ""
+            content = parts.get(targets.get(relation_id, ""))
+            if content is not None and (b"sheetData" in content or b"<sheetData" in content):
+                sheets[element.get("name", "")] = content
+    return sheets
+
+
+# ------------------------------------------------------------------------------------------------ what stands in it
+
+
+def _read(data: bytes, kind: FileKind, scans: dict[str, SheetScan], file_name: str) -> list[Sheet]:
+    try:
+        return _read_sheets(data, kind, scans, file_name)
+    except PasswordError as error:
+        raise _refuse("E-FILE-004", file_name) from error
+    except TooBig as error:
+        raise _refuse("E-FILE-007", file_name, reason=error.args[0]) from error
+    except _READ_ERRORS as error:
+        raise _refuse("E-FILE-006", file_name, reason="读取程序无法打开") from error
+    except BaseException as error:
+        # a panic of the Rust reader arrives as an exception beside the Exception tree
+        if type(error).__module__ != "pyo3_runtime":
+            raise
+        raise _refuse("E-FILE-006", file_name, reason="读取程序无法打开") from error
+
+
+def _read_sheets(data: bytes, kind: FileKind, scans: dict[str, SheetScan], file_name: str) -> list[Sheet]:
+    book = CalamineWorkbook.from_filelike(io.BytesIO(data))
+    if len(book.sheets_metadata) > MAX_SHEETS:
+        raise TooBig(f"含 {len(book.sheets_metadata)} 个工作表")
+    sheets = []
+    for index, metadata in enumerate(book.sheets_metadata):
+        if metadata.typ != SheetTypeEnum.WorkSheet:
+            continue
+        scan = scans.get(metadata.name) or scans.get(f"#{index}")
+        if scan is None:
+            if kind in ("xlsx", "xls"):
+                continue  # not a worksheet part: nothing was bounded, so nothing is read
+            scan = SheetScan(merges=[])
+        source = book.get_sheet_by_index(index)
+        _check_extent(source.total_height, source.total_width, metadata.name, file_name)
+        if scan.merges is None:
+            ranges = source.merged_cell_ranges or ()
+            merges: Sequence[Merge] = [(r0, c0, r1, c1) for (r0, c0), (r1, c1) in ranges]
+        else:
+            merges = scan.merges
+        visible = metadata.visible == SheetVisibleEnum.Visible
+        sheets.append(Sheet(metadata.name, visible, source.to_python(skip_empty_area=False), merges, scan))
+    return sheets

@@ -1,0 +1,251 @@
+"""Drives collect -> build -> publish through a live Airflow until the periods asked for are published.
+
+What is left to do is read from the ledger, never from Airflow: so a chain that was interrupted anywhere is taken up
+where it stands, and a chain that is done is left alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+from include.operate.airflow import DAG_IDS
+from include.operate.client import ACTIVE, AirflowClient, DagRun, TaskRun
+
+COLLECT, BUILD, PUBLISH = DAG_IDS
+# A partition event starts its run within seconds. Where none has started after this long, it is started by hand:
+# a partition run can stay pending (apache/airflow#71070).
+HAND_AFTER_SECONDS = 25.0
+POLL_SECONDS = 1.0
+QUIET_SECONDS = 15.0
+TASKS_ZH = {
+    "collect": "收集", "announce": "通知", "read": "读取", "validate": "校验", "load": "入库",
+    "build_marts": "生成集市", "gate": "把关", "render": "生成报告", "deliver": "送达",
+}  # fmt: skip
+DAGS_ZH = {COLLECT: "收集", BUILD: "建库", PUBLISH: "发布"}
+
+Say = Callable[[str], None]
+
+
+class ChainFailed(RuntimeError):
+    """A run failed, or a period was not published; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodState:
+    """Where a period stands.
+
+    Attributes:
+        pending: files not yet read.
+        is_built: the marts were built from what the ledger holds now.
+        is_published: the report last issued was, too.
+    """
+
+    period: str
+    pending: int
+    is_built: bool
+    is_published: bool
+
+    @property
+    def needs_build(self) -> bool:
+        return self.pending > 0 or not self.is_built
+
+    @property
+    def needs_publish(self) -> bool:
+        return not self.needs_build and not self.is_published
+
+    @property
+    def is_done(self) -> bool:
+        return not self.needs_build and self.is_published
+
+
+@dataclass(slots=True)
+class ChainResult:
+    """What a drive did: the runs it saw ending, with their tasks, oldest first."""
+
+    runs: list[tuple[DagRun, list[TaskRun]]] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+def period_states(conn: psycopg.Connection) -> dict[str, PeriodState]:
+    """State of every period in the ledger."""
+    rows = conn.execute(
+        """
+        select
+            this.period,
+            (select count(*) from intake.received_file as f where f.period = this.period and f.outcome = 'pending'),
+            build.input_hash is not distinct from this.input_hash,
+            issued.input_hash is not distinct from this.input_hash
+        from intake.period_input as this
+        left join intake.build on build.period = this.period
+        left join lateral (
+            select p.input_hash from intake.publication as p
+            where p.period = this.period order by p.issue_no desc limit 1
+        ) as issued on true
+        order by this.period
+        """
+    ).fetchall()
+    return {period: PeriodState(period, pending, built, published) for period, pending, built, published in rows}
+
+
+def end_interrupted(client: AirflowClient, say: Say) -> None:
+    """Mark as failed the runs whose processes ended with an earlier stack. Call only when no task can be alive.
+
+    They are not cleared: a cleared run queues up behind later months. The collection announces what the ledger still
+    lists as open anew, oldest month first.
+    """
+    for dag_id in DAG_IDS:
+        for run in client.runs(dag_id, states=ACTIVE):
+            say(f"上次中断的运行标为失败，随后重做 / interrupted earlier, done anew: {run.period or ''} {dag_id}")
+            client.fail(run)
+
+
+def drive(
+    client: AirflowClient,
+    conn: psycopg.Connection,
+    *,
+    inbox: Path,
+    periods: Sequence[str],
+    say: Say,
+    seconds: float,
+) -> ChainResult:
+    """Collect the folder, then wait until the periods are published and no run is active.
+
+    Args:
+        conn: autocommit connection to the warehouse.
+        inbox: folder to collect (absolute).
+        periods: periods that must end up published; empty: all that the collection touches.
+        seconds: give up after this long.
+
+    Raises:
+        ChainFailed: the collection failed or the time is over. Failed builds and reports are in the result.
+    """
+    result = ChainResult()
+    watch = _Watch(client, say, result)
+    for dag_id in DAG_IDS:
+        client.unpause(dag_id)
+    deadline = time.monotonic() + seconds
+    watch.ignore_finished()
+    _collect(client, inbox, watch, deadline)
+    idle_since: dict[tuple[str, str], float] = {}
+    by_hand: set[tuple[str, str]] = set()
+    began = time.monotonic()
+    while True:
+        active = watch.poll()
+        states = period_states(conn)
+        wanted = [states.get(period) for period in (periods or states)]
+        if any(state is None for state in wanted):
+            # Nothing of this period arrived: there is nothing to wait for but what is running.
+            wanted = [state for state in wanted if state is not None]
+        open_states = [s for s in wanted if s is not None and not s.is_done and s.period not in watch.failed_periods]
+        if not active and not open_states:
+            return result
+        now = time.monotonic()
+        for state in open_states:
+            step = (BUILD if state.needs_build else PUBLISH, state.period)
+            if any(run.period == state.period for run in active):
+                idle_since[step] = now
+                continue
+            if now - max(idle_since.get(step, began), began) < HAND_AFTER_SECONDS:
+                continue
+            if step in by_hand:
+                watch.failed_periods.add(state.period)
+                result.failed.append(f"{state.period} {step[0]}: ran, and the ledger still lists it as not done")
+                continue
+            by_hand.add(step)
+            idle_since[step] = now
+            say(f"{state.period} {DAGS_ZH[step[0]]}：未自动触发，手动触发 / not started by its event, started by hand")
+            client.trigger(step[0], period=state.period)
+        if now > deadline:
+            left = ", ".join(f"{s.period} ({s})" for s in open_states) or ", ".join(r.run_id for r in active)
+            raise ChainFailed(f"not done after {seconds:.0f} s: {left}")
+        time.sleep(POLL_SECONDS)
+
+
+def _collect(client: AirflowClient, inbox: Path, watch: _Watch, deadline: float) -> None:
+    run = client.trigger(COLLECT, conf={"inbox": str(inbox)})
+    while (run := client.run(COLLECT, run.run_id)).is_active:
+        watch.poll()
+        if time.monotonic() > deadline:
+            raise ChainFailed(f"{COLLECT} is still {run.state}; its log is under var/airflow/logs")
+        time.sleep(POLL_SECONDS / 2)
+    watch.poll()
+    if run.state != "success":
+        raise ChainFailed(f"{COLLECT} ended as {run.state}; its log is above")
+
+
+class _Watch:
+    """Follows the runs of the three DAGs and says each one's end, and what goes on while it is quiet."""
+
+    def __init__(self, client: AirflowClient, say: Say, result: ChainResult) -> None:
+        self._client = client
+        self._say = say
+        self._result = result
+        self._told: set[tuple[str, str]] = set()
+        self._last_words = time.monotonic()
+        self.failed_periods: set[str] = set()
+
+    def ignore_finished(self) -> None:
+        """What ended before is no news."""
+        for dag_id in DAG_IDS:
+            self._told |= {(dag_id, run.run_id) for run in self._client.runs(dag_id) if not run.is_active}
+
+    def poll(self) -> list[DagRun]:
+        """Look once; returns the active runs."""
+        runs = [run for dag_id in DAG_IDS for run in self._client.runs(dag_id)]
+        for run in sorted(runs, key=lambda run: (run.ended is None, run.ended or run.run_after)):
+            if not run.is_active and (run.dag_id, run.run_id) not in self._told:
+                self._told.add((run.dag_id, run.run_id))
+                self._tell_end(run)
+        active = [run for run in runs if run.is_active]
+        if time.monotonic() - self._last_words > QUIET_SECONDS:
+            self._tell_progress(active)
+        return active
+
+    def _tell_end(self, run: DagRun) -> None:
+        tasks = self._client.tasks(run)
+        self._result.runs.append((run, tasks))
+        steps = " · ".join(f"{TASKS_ZH.get(t.task_id, t.task_id)} {t.seconds:.1f}s" for t in _steps(tasks))
+        mark = "✓" if run.state == "success" else "✗"
+        self._speak(f"{mark} {run.period or '':7} {DAGS_ZH[run.dag_id]} {run.dag_id}  {run.seconds or 0:.1f}s  {steps}")
+        if run.state == "success":
+            return
+        name = f"{run.period or ''} {run.dag_id}".strip()
+        for task in tasks:
+            if task.state == "failed":
+                self._speak(f"--- {name}.{task.task_id}: 日志末尾 / end of its log\n{self._client.log_tail(task)}\n---")
+        if run.period:
+            self.failed_periods.add(run.period)
+        if run.dag_id != COLLECT:
+            failed = ", ".join(task.task_id for task in tasks if task.state == "failed")
+            self._result.failed.append(f"{name}: {run.state} ({failed or 'no task failed'})")
+
+    def _tell_progress(self, active: Sequence[DagRun]) -> None:
+        parts = []
+        for run in active:
+            if run.state != "running":
+                continue
+            tasks = self._client.tasks(run)
+            now = [TASKS_ZH.get(task.task_id, task.task_id) for task in tasks if task.state == "running"]
+            parts.append(f"{run.period or ''} {DAGS_ZH[run.dag_id]}{'：' + '、'.join(now) if now else ''}".strip())
+        queued = sum(run.state == "queued" for run in active)
+        if queued:
+            parts.append(f"排队 queued {queued}")
+        self._speak("… " + ("；".join(parts) or "等待 Airflow 触发下一步 / waiting for the next run"))
+
+    def _speak(self, text: str) -> None:
+        self._last_words = time.monotonic()
+        self._say(text)
+
+
+def _steps(tasks: Sequence[TaskRun]) -> list[TaskRun]:
+    return [task for task in tasks if task.seconds is not None and task.map_index < 1]
+
+
+def step_seconds(runs: Sequence[tuple[DagRun, list[TaskRun]]]) -> Mapping[tuple[str, str], float]:
+    """(dag, period) -> seconds of its latest run."""
+    return {(run.dag_id, run.period or ""): run.seconds or 0.0 for run, _ in runs}

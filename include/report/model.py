@@ -1,0 +1,127 @@
+"""The frozen set of figures of one issue of the monthly report, and the shape in which the three writers read it.
+
+A number is printed only through a :class:`Figure`; the writers know no other source of numbers. That is what lets
+``reconcile`` check every printed number by its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Literal
+
+FigureValue = int | Decimal | str | datetime | tuple[str, ...] | None
+Unit = Literal[
+    "persons",
+    "enterprises",
+    "reporters",
+    "forms",
+    "claims",
+    "findings",
+    "rank",
+    "rate",
+    "change",
+    "points",
+    "yuan",
+    "days",
+    "names",
+    "instant",
+]
+# Why a value is absent. A blank is never printed as 0, and the reader is told which kind of blank it is.
+Absence = Literal["not_received", "refused", "previous_zero", "previous_missing", "undefined"]
+
+
+UNCLASSIFIED = frozenset({"00", "0-00-00-00", "unclassified"})
+
+
+def is_unclassified(key: str) -> bool:
+    """Whether a figure's key is about 未归类 of industries, occupations or subsidy items."""
+    return not UNCLASSIFIED.isdisjoint(key.split("."))
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One printed number (or list of names) with a stable key.
+
+    Attributes:
+        key: ``scope[.code].measure[.variant]``, e.g. ``city.450700.shortage_now`` or
+            ``province.headcount.change_lfl``; the same key in every issue.
+        value: ``int`` for counts, ``Decimal`` for money (元) and ratios (0.0525 is 5.25 %), a tuple for names,
+            an aware ``datetime`` for instants, ``None`` when there is no figure.
+        unit: see ``numbers.py`` for the words printed.
+        absence: why ``value`` is ``None``.
+    """
+
+    key: str
+    value: FigureValue
+    unit: Unit
+    absence: Absence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One table row: texts and figures in the order of the table's columns."""
+
+    cells: tuple[str | Figure, ...]
+    is_total: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table. ``key`` and ``columns`` name the entry of ``texts.yaml`` that holds title and headers."""
+
+    key: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def column(self, name: str) -> tuple[str | Figure, ...]:
+        """The cells of one column, totals left out."""
+        at = self.columns.index(name)
+        return tuple(row.cells[at] for row in self.rows if not row.is_total)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One line of 指标口径; ``indicator`` is its name in the seed ``indicators``."""
+
+    indicator: str
+    name_zh: str
+    definition_zh: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFigures:
+    """Everything one issue prints.
+
+    Attributes:
+        period: ``YYYY-MM``; ``previous_period`` the calendar month before.
+        figures: every figure by key (read-only).
+        tables: every table by key (read-only), in printing order.
+        is_sample: some submission of the period is 演示数据; every page says so.
+        maturity: ``provisional`` or ``final``; ``maturity_reason`` is the gate's sentence, printed as given.
+        data_cutoff: receipt of the youngest accepted submission (aware), ``None`` when nothing was accepted.
+    """
+
+    period: str
+    previous_period: str
+    region_code: str
+    region_name: str
+    figures: Mapping[str, Figure]
+    tables: Mapping[str, Table]
+    definitions: tuple[Definition, ...]
+    is_sample: bool
+    data_cutoff: datetime | None
+    maturity: str = "provisional"
+    maturity_reason: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "figures", MappingProxyType(dict(self.figures)))
+        object.__setattr__(self, "tables", MappingProxyType(dict(self.tables)))
+
+    def get(self, key: str) -> Figure | None:
+        """The figure of ``key``, or ``None`` where this issue has none."""
+        return self.figures.get(key)

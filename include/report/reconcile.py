@@ -1,0 +1,145 @@
+"""Every printed figure recomputed from ``raw``, ``intake`` and ``reference``, sharing nothing with the marts.
+
+The queries of ``sql/reconcile`` go from the rows as sent to ``(key, value)`` in one step; ratios and comparisons are
+formed there too. A figure agrees when both sides print the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from include.report.figures import TREND_MONTHS, shift_period
+from include.report.model import Figure, ReportFigures
+from include.report.numbers import printed_value
+
+_SQL = Path(__file__).parent / "sql" / "reconcile"
+_QUERIES = ("reporting", "names", "cutoff", "enterprises", "trend", "posts", "training", "subsidies")
+# A member of these that exists in raw must have its line in the report: (prefix, measure that every line has).
+_COMPLETE = (
+    ("industry.", ".shortage_now"),
+    ("post.", ".shortage_now"),
+    ("size.", ".shortage_now"),
+    ("training_", ".needed"),
+    ("subsidy_", ".claims"),
+)
+_SHOWN_MISMATCHES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A figure that would be printed otherwise than raw says; ``None`` is no value."""
+
+    key: str
+    printed: Any
+    recomputed: Any
+
+    def __str__(self) -> str:
+        return f"{self.key}: printed {_words(self.printed)}, recomputed {_words(self.recomputed)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """``checked`` figures were compared; the report may be released when ``mismatches`` is empty."""
+
+    checked: int
+    mismatches: tuple[Mismatch, ...]
+
+
+class ReconciliationFailed(RuntimeError):
+    """A printed figure differs from its recomputation; nothing was released."""
+
+    def __init__(self, period: str, result: Reconciliation) -> None:
+        self.period = period
+        self.result = result
+        shown = "; ".join(str(one) for one in result.mismatches[:_SHOWN_MISMATCHES])
+        more = len(result.mismatches) - _SHOWN_MISMATCHES
+        rest = f"; and {more} more" if more > 0 else ""
+        super().__init__(
+            f"reconciliation of {period}: {len(result.mismatches)} of {result.checked} figures differ, "
+            f"nothing was released. {shown}{rest}. Rebuild the marts of {period} (build_warehouse), publish again; "
+            "if it stays, a mart or a query is wrong."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    value: Any
+    absence: str | None = None
+
+
+def reconcile(conn: psycopg.Connection, figures: ReportFigures) -> Reconciliation:
+    """Recompute and compare every figure.
+
+    Args:
+        conn: open connection that may read ``raw``, ``intake`` and ``reference``.
+
+    Returns:
+        The number of figures compared, and those that differ (sorted by key).
+    """
+    return compare(figures, recompute(conn, figures.period))
+
+
+def recompute(conn: psycopg.Connection, period: str) -> dict[str, Recomputed]:
+    """Key to value of everything a report of ``period`` may print.
+
+    Raises:
+        ValueError: two queries give the same key.
+    """
+    parameters = {
+        "period": period,
+        "previous_period": shift_period(period, -1),
+        "period_before_previous": shift_period(period, -2),
+        "trend_from": shift_period(period, 1 - TREND_MONTHS),
+    }
+    found: dict[str, Recomputed] = {}
+    with _hash_joins(conn):
+        for name in _QUERIES:
+            statement = (_SQL / f"{name}.sql").read_text(encoding="utf-8")
+            for key, value, *absence in conn.execute(statement.encode(), parameters):
+                if key in found:
+                    raise ValueError(f"sql/reconcile/{name}.sql gives {key} a second time")
+                found[key] = Recomputed(tuple(value) if isinstance(value, list) else value, *absence)
+    return found
+
+
+@contextmanager
+def _hash_joins(conn: psycopg.Connection) -> Iterator[None]:
+    """No nested loops meanwhile: rows just loaded have no statistics yet, and the planner would take them for few."""
+    with conn.transaction():
+        conn.execute("set local enable_nestloop = off")
+        yield
+        conn.execute("set local enable_nestloop = on")
+
+
+def compare(figures: ReportFigures, recomputed: Mapping[str, Recomputed]) -> Reconciliation:
+    """Compare at printed precision; also look for members of raw that the report leaves out."""
+    mismatches = []
+    for key, figure in figures.figures.items():
+        other = recomputed.get(key, Recomputed(None))
+        printed, expected = printed_value(figure.value, figure.unit), printed_value(other.value, figure.unit)
+        if printed != expected:
+            mismatches.append(Mismatch(key, printed, expected))
+        elif printed is None and _reason(figure) != (other.absence or _reason(figure)):
+            mismatches.append(Mismatch(key, figure.absence, other.absence))
+    for key, other in recomputed.items():
+        is_member = any(key.startswith(prefix) and key.endswith(measure) for prefix, measure in _COMPLETE)
+        if is_member and key not in figures.figures:
+            mismatches.append(Mismatch(key, None, other.value))
+    return Reconciliation(len(figures.figures), tuple(sorted(mismatches, key=lambda one: one.key)))
+
+
+def _reason(figure: Figure) -> str | None:
+    # Only a comparison is given a reason by the queries: that last month was 0 is itself a statement about raw.
+    return figure.absence if figure.unit == "change" else None
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    return "、".join(value) or "nobody" if isinstance(value, tuple) else str(value)

@@ -1,0 +1,2 @@
+select indicator, name_zh, definition_zh, unit
+from reference.indicators

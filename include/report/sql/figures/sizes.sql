@@ -1,0 +1,11 @@
+-- Enterprise size x period.
+select
+    size_class,
+    count(*) as enterprises,
+    count(*) filter (where is_short) as short_enterprises,
+    sum(headcount_persons) as headcount_persons,
+    sum(shortage_now_persons) as shortage_now_persons
+from marts.fct_enterprise_month
+where period = %(period)s
+group by size_class
+order by size_class

@@ -1,0 +1,344 @@
+-- Every figure that comes from 企业情况表, from raw rows of the accepted versions: key, value, absence.
+with
+
+versions as (
+    select
+        submission_id,
+        period,
+        reporter_code,
+        row_number() over (partition by period, reporter_code order by version desc) as age
+    from intake.submission
+    where
+        form = 'enterprise_status'
+        and outcome in ('accepted', 'accepted_with_findings')
+        and period in (%(period)s, %(previous_period)s, %(period_before_previous)s)
+),
+
+used as (
+    select
+        versions.submission_id,
+        versions.period,
+        versions.reporter_code,
+        reporter.region_code,
+        reporter.city_code,
+        count(*) filter (where versions.period in (%(period)s, %(previous_period)s))
+            over (partition by versions.reporter_code) = 2 as again
+    from versions
+    inner join intake.reporter as reporter on versions.reporter_code = reporter.reporter_code
+    where versions.age = 1
+),
+
+spellings as (
+    select
+        division_code,
+        unnest(array[
+            division_code,
+            division_name,
+            category_code || division_code,
+            division_code || division_name,
+            category_code || division_code || division_name
+        ] || coalesce(string_to_array(aliases_2011, '|'), array[]::text[])) as spelling
+    from reference.industries
+
+    union all
+
+    select
+        division_code,
+        alias as spelling
+    from reference.industry_aliases
+),
+
+industry_of as (
+    select
+        regexp_replace(normalize(spelling, nfkc), '[\s\u200b\ufeff]', '', 'g') as spelling,
+        max(division_code) as division_code
+    from spellings
+    group by regexp_replace(normalize(spelling, nfkc), '[\s\u200b\ufeff]', '', 'g')
+    having max(division_code) = min(division_code)
+),
+
+enterprise as (
+    select
+        sent.*,
+        used.region_code,
+        used.city_code,
+        used.again,
+        coalesce(industry_of.division_code, '00') as industry_code,
+        case sent.size_class
+            when '大型' then 'large'
+            when '中型' then 'medium'
+            when '小型' then 'small'
+            when '微型' then 'micro'
+            else 'unstated'
+        end as size_key,
+        case
+            when num_nonnulls(
+                sent.skill_senior, sent.skill_technician, sent.skill_senior_technician, sent.skill_master, sent.skill_chief
+            ) > 0
+                then
+                    coalesce(sent.skill_senior, 0) + coalesce(sent.skill_technician, 0)
+                    + coalesce(sent.skill_senior_technician, 0) + coalesce(sent.skill_master, 0)
+                    + coalesce(sent.skill_chief, 0)
+        end as high_skilled,
+        sent.period = %(period)s as is_now,
+        sent.period = %(previous_period)s as is_last
+    from raw.enterprise_status as sent
+    inner join used on sent.period = used.period and sent.submission_id = used.submission_id
+    left join industry_of
+        on regexp_replace(normalize(sent.industry, nfkc), '[\s\u200b\ufeff]', '', 'g') = industry_of.spelling
+),
+
+short_for_three as (
+    select
+        region_code,
+        uscc
+    from enterprise
+    where shortage_now > 0
+    group by region_code, uscc
+    having count(distinct period) = 3
+),
+
+scoped as (
+    select
+        scope.scope,
+        enterprise.*,
+        short_for_three.uscc is not null as is_persistent
+    from enterprise
+    left join short_for_three
+        on enterprise.region_code = short_for_three.region_code and enterprise.uscc = short_for_three.uscc
+    cross join lateral (
+        values
+        ('province'),
+        ('city.' || enterprise.city_code),
+        ('county.' || enterprise.region_code),
+        ('industry.' || enterprise.industry_code),
+        ('size.' || enterprise.size_key)
+    ) as scope (scope)
+),
+
+summed as (
+    select
+        scope,
+        count(*) filter (where is_now) as enterprises,
+        count(*) filter (where is_now and shortage_now > 0) as short_enterprises,
+        count(*) filter (where is_now and is_persistent) as persistently_short_enterprises,
+        coalesce(sum(shortage_now) filter (where is_now and is_persistent), 0) as persistent_shortage,
+        sum(headcount) filter (where is_now) as headcount,
+        sum(workers) filter (where is_now) as workers,
+        sum(skilled_total) filter (where is_now) as skilled,
+        sum(high_skilled) filter (where is_now) as high_skilled,
+        sum(skill_junior) filter (where is_now) as skill_junior,
+        sum(skill_intermediate) filter (where is_now) as skill_intermediate,
+        sum(skill_senior) filter (where is_now) as skill_senior,
+        sum(skill_technician) filter (where is_now) as skill_technician,
+        sum(skill_senior_technician) filter (where is_now) as skill_senior_technician,
+        sum(skill_master) filter (where is_now) as skill_master,
+        sum(skill_chief) filter (where is_now) as skill_chief,
+        sum(hired) filter (where is_now) as hired,
+        sum(leavers) filter (where is_now) as leavers,
+        sum(shortage_now) filter (where is_now) as shortage_now,
+        sum(shortage_expansion) filter (where is_now) as shortage_expansion,
+        count(*) filter (where again and (is_now or is_last)) as comparable_rows,
+        sum(headcount) filter (where is_now and again) as headcount_lfl,
+        sum(headcount) filter (where is_last and again) as headcount_base,
+        sum(workers) filter (where is_now and again) as workers_lfl,
+        sum(workers) filter (where is_last and again) as workers_base,
+        sum(skilled_total) filter (where is_now and again) as skilled_lfl,
+        sum(skilled_total) filter (where is_last and again) as skilled_base,
+        sum(high_skilled) filter (where is_now and again) as high_skilled_lfl,
+        sum(high_skilled) filter (where is_last and again) as high_skilled_base,
+        coalesce(sum(shortage_now) filter (where is_now and again), 0) as shortage_now_lfl,
+        coalesce(sum(shortage_now) filter (where is_last and again), 0) as shortage_now_base,
+        sum(headcount) filter (where is_last) as headcount_last,
+        sum(workers) filter (where is_last) as workers_last,
+        sum(skilled_total) filter (where is_last) as skilled_last,
+        sum(high_skilled) filter (where is_last) as high_skilled_last,
+        sum(shortage_now) filter (where is_last) as shortage_now_last,
+        count(*) filter (where is_last) as enterprises_last,
+        count(*) filter (where is_last and again) as enterprises_base
+    from scoped
+    group by scope
+),
+
+window_of_three as (
+    select count(distinct period) = 3 as is_full from used
+),
+
+ranked as (
+    select
+        scope,
+        row_number() over (order by shortage_now desc, scope) as place
+    from summed
+    where scope like 'industry.%%' and scope <> 'industry.00' and shortage_now > 0
+),
+
+measured as (
+    select
+        summed.scope || '.' || measure.name as key,
+        measure.value::numeric as value
+    from summed
+    cross join window_of_three
+    cross join lateral (
+        values
+        ('enterprises', summed.enterprises::numeric),
+        ('short_enterprises', summed.short_enterprises),
+        ('headcount', coalesce(summed.headcount, case when summed.scope like 'industry.%%' then 0 end)),
+        ('workers', summed.workers),
+        ('skilled', summed.skilled),
+        ('high_skilled', summed.high_skilled),
+        ('skill_junior', summed.skill_junior),
+        ('skill_intermediate', summed.skill_intermediate),
+        ('skill_senior', summed.skill_senior),
+        ('skill_technician', summed.skill_technician),
+        ('skill_senior_technician', summed.skill_senior_technician),
+        ('skill_master', summed.skill_master),
+        ('skill_chief', summed.skill_chief),
+        ('skill_junior.share', summed.skill_junior::numeric / nullif(summed.skilled, 0)),
+        ('skill_intermediate.share', summed.skill_intermediate::numeric / nullif(summed.skilled, 0)),
+        ('skill_senior.share', summed.skill_senior::numeric / nullif(summed.skilled, 0)),
+        ('skill_technician.share', summed.skill_technician::numeric / nullif(summed.skilled, 0)),
+        ('skill_senior_technician.share', summed.skill_senior_technician::numeric / nullif(summed.skilled, 0)),
+        ('skill_master.share', summed.skill_master::numeric / nullif(summed.skilled, 0)),
+        ('skill_chief.share', summed.skill_chief::numeric / nullif(summed.skilled, 0)),
+        ('skilled.share', summed.skilled::numeric / nullif(summed.skilled, 0)),
+        ('hired', summed.hired),
+        ('leavers', summed.leavers),
+        ('net_hired', summed.hired - summed.leavers),
+        ('shortage_now', coalesce(summed.shortage_now, case when summed.scope like 'industry.%%' then 0 end)),
+        ('shortage_expansion', summed.shortage_expansion),
+        ('shortage_rate', summed.shortage_now::numeric / nullif(summed.headcount + summed.shortage_now, 0)),
+        ('short_enterprise_share', summed.short_enterprises::numeric / nullif(summed.enterprises, 0)),
+        ('workers_share', summed.workers::numeric / nullif(summed.headcount, 0)),
+        ('high_skilled_share', summed.high_skilled::numeric / nullif(summed.skilled, 0)),
+        (
+            'persistently_short_enterprises',
+            case when window_of_three.is_full then summed.persistently_short_enterprises end
+        ),
+        ('persistent_shortage', case when window_of_three.is_full then summed.persistent_shortage end),
+        (
+            'persistent_share',
+            case
+                when window_of_three.is_full
+                    then summed.persistently_short_enterprises::numeric / nullif(summed.short_enterprises, 0)
+            end
+        )
+    ) as measure (name, value)
+    where summed.enterprises > 0 or (summed.scope like 'industry.%%' and summed.comparable_rows > 0)
+),
+
+compared as (
+    select
+        summed.scope || '.' || pair.name as key,
+        (pair.this_month - pair.base)::numeric / nullif(pair.base, 0) as value,
+        case when pair.base = 0 then 'previous_zero' else 'previous_missing' end as absence
+    from summed
+    cross join lateral (
+        values
+        ('headcount.change_lfl', summed.headcount_lfl::numeric, summed.headcount_base::numeric),
+        ('workers.change_lfl', summed.workers_lfl, summed.workers_base),
+        ('skilled.change_lfl', summed.skilled_lfl, summed.skilled_base),
+        ('high_skilled.change_lfl', summed.high_skilled_lfl, summed.high_skilled_base),
+        (
+            'shortage_now.change_lfl',
+            case when summed.comparable_rows > 0 then summed.shortage_now_lfl end,
+            case when summed.comparable_rows > 0 then summed.shortage_now_base end
+        ),
+        ('headcount.change_plain', summed.headcount, summed.headcount_last),
+        ('workers.change_plain', summed.workers, summed.workers_last),
+        ('skilled.change_plain', summed.skilled, summed.skilled_last),
+        ('high_skilled.change_plain', summed.high_skilled, summed.high_skilled_last),
+        ('shortage_now.change_plain', summed.shortage_now, summed.shortage_now_last)
+    ) as pair (name, this_month, base)
+    where pair.this_month is not null
+),
+
+comparable as (
+    select
+        summed.scope || '.' || measure.name as key,
+        measure.value
+    from summed
+    cross join lateral (
+        values
+        ('headcount.lfl', summed.headcount_lfl::numeric),
+        ('headcount.lfl_previous', summed.headcount_base),
+        ('workers.lfl', summed.workers_lfl),
+        ('workers.lfl_previous', summed.workers_base),
+        ('skilled.lfl', summed.skilled_lfl),
+        ('skilled.lfl_previous', summed.skilled_base),
+        ('high_skilled.lfl', summed.high_skilled_lfl),
+        ('high_skilled.lfl_previous', summed.high_skilled_base),
+        ('shortage_now.lfl', summed.shortage_now_lfl),
+        ('shortage_now.lfl_previous', summed.shortage_now_base),
+        (
+            'shortage_rate.points_lfl',
+            summed.shortage_now_lfl::numeric / nullif(summed.headcount_lfl + summed.shortage_now_lfl, 0)
+            - summed.shortage_now_base::numeric / nullif(summed.headcount_base + summed.shortage_now_base, 0)
+        ),
+        (
+            'high_skilled_share.points_lfl',
+            summed.high_skilled_lfl::numeric / nullif(summed.skilled_lfl, 0)
+            - summed.high_skilled_base::numeric / nullif(summed.skilled_base, 0)
+        )
+    ) as measure (name, value)
+    where summed.scope = 'province' and summed.comparable_rows > 0
+)
+
+select
+    key,
+    value,
+    null::text as absence
+from measured
+where value is not null
+
+union all
+
+select
+    key,
+    value,
+    case when value is null then absence end as absence
+from compared
+
+union all
+
+select
+    key,
+    value,
+    null as absence
+from comparable
+where value is not null
+
+union all
+
+select
+    scope || '.rank' as key,
+    place as value,
+    null as absence
+from ranked
+
+union all
+
+select
+    'reporting.enterprises_coverage' as key,
+    enterprises_base::numeric / nullif(enterprises_last, 0) as value,
+    null as absence
+from summed
+where scope = 'province' and enterprises_base > 0
+
+union all
+
+select
+    'reporting.headcount_coverage' as key,
+    headcount_base::numeric / nullif(headcount_last, 0) as value,
+    null as absence
+from summed
+where scope = 'province' and headcount_base is not null
+
+union all
+
+select
+    'province.lfl_reporters' as key,
+    count(*) filter (where again) as value,
+    null as absence
+from used
+where period = %(period)s
+having count(*) > 0

@@ -1,0 +1,322 @@
+"""Sentences of the report from the templates of ``texts.yaml``: words there, rules here.
+
+Rules: growth with %, differences of rates in percentage points; a last month of 0 or without data is said, never
+computed; a sentence whose figure is missing is not written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from include.report.model import Figure, ReportFigures, Row, Table, is_unclassified
+from include.report.numbers import instant_text, percent, plain_text, table_text
+
+_PLACE = re.compile(r"\{([^{}|]+)(?:\|([a-z_0-9]+))?\}")
+_NUMERALS = "一二三四五六七八九十"
+
+
+class UnknownText(KeyError):
+    """``texts.yaml`` has no entry of this name: add it there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """``level`` 1 is 一、, 2 is （一）; ``text`` includes the number."""
+
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableBlock:
+    """``table`` cut to the rows that are printed in the text; ``is_cut`` when rows were left to the annex."""
+
+    table: Table
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChartBlock:
+    key: str
+
+
+Block = Heading | Paragraph | TableBlock | ChartBlock
+
+
+@lru_cache(maxsize=1)
+def texts() -> Mapping[str, Any]:
+    """The content of ``texts.yaml``."""
+    loaded: Mapping[str, Any] = yaml.safe_load((Path(__file__).parent / "texts.yaml").read_text(encoding="utf-8"))
+    return loaded
+
+
+def month_text(period: str) -> str:
+    """``2026年4月`` for ``2026-04``."""
+    year, month = period.split("-")
+    return str(texts()["month"]).format(year=int(year), month=int(month))
+
+
+def report_title(figures: ReportFigures) -> str:
+    """Full title with the month, also the file name's stem."""
+    return f"{texts()['title']}（{month_text(figures.period)}）"
+
+
+def cutoff_text(figures: ReportFigures) -> str:
+    """``数据截至2026年5月9日16时05分``, or that nothing has been accepted yet."""
+    if figures.data_cutoff is None:
+        return str(texts()["no_cutoff"])
+    return str(texts()["cutoff"]).format(instant=instant_text(figures.data_cutoff))
+
+
+def maturity_text(figures: ReportFigures) -> str:
+    return str(texts()["maturity"][figures.maturity])
+
+
+def cell_text(cell: str | Figure) -> str:
+    """A table cell as printed: a figure by its unit, a label by ``texts.yaml``, any other text as it is."""
+    if isinstance(cell, Figure):
+        return table_text(cell, texts()["absences"])
+    if cell.startswith("period."):
+        return month_text(cell.removeprefix("period."))
+    return str(texts()["labels"].get(cell, cell))
+
+
+def with_unit(figure: Figure) -> str:
+    """A figure in running text with its unit (money in 万元)."""
+    units = texts()["units"]
+    if figure.unit in ("rate", "change"):
+        return f"{_signed(figure)}%"
+    if figure.unit == "yuan":
+        return f"{plain_text(figure)}{units['wan_yuan']}"
+    return f"{plain_text(figure)}{units.get(figure.unit, '')}"
+
+
+def _signed(figure: Figure) -> str:
+    assert isinstance(figure.value, (int, Decimal))
+    return f"{percent(figure.value)}"
+
+
+def comparison(figure: Figure, phrases: str) -> str:
+    """A change in words, e.g. ``环比增长3.2%``, ``比上月降低0.4个百分点``, ``上月为0，不作环比``.
+
+    Args:
+        figure: of unit ``change`` or ``points``.
+        phrases: entry of ``phrases`` in ``texts.yaml`` (``change``, ``plain_change``, ``points``).
+    """
+    words = texts()["phrases"]
+    if figure.value is None:
+        return str(words["previous_zero" if figure.absence == "previous_zero" else "previous_missing"])
+    assert isinstance(figure.value, (int, Decimal))
+    kind = words[phrases]
+    if figure.value == 0:
+        return str(kind["flat"])
+    printed = percent(figure.value)
+    if printed == 0:
+        return str(kind["nearly"])
+    return str(kind["up" if printed > 0 else "down"]).format(value=abs(printed))
+
+
+def holds(condition: Mapping[str, str] | None, figures: ReportFigures) -> bool:
+    """Whether every ``when`` entry (figure key to state) is met."""
+    for key, state in (condition or {}).items():
+        figure = figures.get(key)
+        value = figure.value if figure else None
+        if state in ("present", "absent"):
+            if (value is not None) != (state == "present"):
+                return False
+            continue
+        if not isinstance(value, (int, Decimal)):
+            return False
+        if not {"positive": value > 0, "zero": value == 0, "negative": value < 0}[state]:
+            return False
+    return True
+
+
+def sentence(entry: Mapping[str, Any], figures: ReportFigures) -> str | None:
+    """One sentence of ``texts.yaml``, or ``None`` when its condition fails or one of its figures is missing."""
+    if not holds(entry.get("when"), figures):
+        return None
+    parts: list[str] = []
+    at = 0
+    text = str(entry["text"])
+    for place in _PLACE.finditer(text):
+        printed = _place(place.group(1), place.group(2), figures)
+        if printed is None:
+            return None
+        parts += (text[at : place.start()], printed)
+        at = place.end()
+    return "".join(parts) + text[at:]
+
+
+def _place(name: str, style: str | None, figures: ReportFigures) -> str | None:
+    words: Mapping[str, str] = {
+        "period": month_text(figures.period),
+        "cutoff": cutoff_text(figures),
+        "maturity": maturity_text(figures),
+        "maturity_reason": figures.maturity_reason.rstrip("。"),
+    }
+    if name in words:
+        return words[name] or None
+    if "/" in name:
+        return _listing(name, style or "each", figures)
+    figure = figures.get(name)
+    if figure is None:
+        return None
+    if style in ("change", "plain_change", "points"):
+        return comparison(figure, style)
+    if figure.value is None or figure.value == ():
+        return None
+    if style == "magnitude":
+        assert isinstance(figure.value, int)
+        return with_unit(Figure(figure.key, abs(figure.value), figure.unit))
+    return plain_text(figure) if style == "number" else with_unit(figure)
+
+
+def _listing(name: str, style: str, figures: ReportFigures) -> str | None:
+    """``柳州市1200人、南宁市900人``: the largest rows of a column, or each row above 0 in table order.
+
+    未归类 is no industry, occupation or item, so it is never among the largest.
+    """
+    table_key, column = name.split("/")
+    table = figures.tables.get(table_key)
+    if table is None:
+        return None
+    label_at, value_at = table.columns.index("name"), table.columns.index(column)
+    ranked: list[tuple[str, Figure]] = []
+    for row in table.rows:
+        figure = row.cells[value_at]
+        if row.is_total or not isinstance(figure, Figure) or not isinstance(figure.value, (int, Decimal)):
+            continue
+        if "rank" in table.columns and row.cells[table.columns.index("rank")].value is None:  # type: ignore[union-attr]
+            continue
+        ranked.append((cell_text(row.cells[label_at]), figure))
+    ranked = [pair for pair in ranked if pair[1].value]
+    if style.startswith("top"):
+        known = [pair for pair in ranked if not is_unclassified(pair[1].key)]
+        ranked = sorted(known, key=lambda pair: (-pair[1].value, pair[1].key))  # type: ignore[operator]
+        ranked = ranked[: int(style.removeprefix("top"))]
+    if not ranked:
+        return None
+    return str(texts()["phrases"]["joiner"]).join(label + with_unit(figure) for label, figure in ranked)
+
+
+def paragraph(entries: Sequence[Mapping[str, Any]], figures: ReportFigures) -> str:
+    """The sentences that can be written, joined; empty when none can."""
+    return "".join(filter(None, (sentence(entry, figures) for entry in entries)))
+
+
+def definitions(figures: ReportFigures) -> list[tuple[str, str, str]]:
+    """指标口径 as (name, definition, unit) in the order of ``texts.yaml``."""
+    order = {name: at for at, name in enumerate(texts()["definitions_order"])}
+    ranked = sorted(figures.definitions, key=lambda one: (order.get(one.indicator, len(order)), one.indicator))
+    return [(one.name_zh, one.definition_zh, one.unit) for one in ranked]
+
+
+def preamble(figures: ReportFigures) -> str:
+    return paragraph(texts()["preamble"], figures)
+
+
+def blocks(figures: ReportFigures) -> Iterator[Block]:
+    """The body of the report in order; headings that would stand over nothing are left out."""
+    section_number = 0
+    for section in texts()["sections"]:
+        inner = list(_section_blocks(section["blocks"], figures))
+        if not inner:
+            continue
+        yield Heading(1, f"{_NUMERALS[section_number]}、{section['title']}")
+        section_number += 1
+        yield from inner
+
+
+def _section_blocks(entries: Sequence[Mapping[str, Any]], figures: ReportFigures) -> Iterator[Block]:
+    number = 0
+    pending: str | None = None
+    for entry in entries:
+        if "subtitle" in entry:
+            pending = entry["subtitle"]
+            continue
+        found = _block(entry, figures)
+        if found is None:
+            continue
+        if pending is not None:
+            yield Heading(2, f"（{_NUMERALS[number]}）{pending}")
+            number += 1
+            pending = None
+        yield found
+
+
+def _block(entry: Mapping[str, Any], figures: ReportFigures) -> Block | None:
+    if "paragraph" in entry:
+        text = paragraph(entry["paragraph"], figures) if holds(entry.get("when"), figures) else ""
+        return Paragraph(text) if text else None
+    if "chart" in entry:
+        return ChartBlock(entry["chart"]) if _has_something(figures.tables.get(entry["chart"])) else None
+    table = figures.tables.get(entry["table"]["key"])
+    if table is None or not table.rows:
+        return None
+    top = entry["table"].get("top")
+    return TableBlock(*cut(table, top)) if top else TableBlock(table, False)
+
+
+def _has_something(table: Table | None) -> bool:
+    """Whether a chart of the table would show anything: charts bear the key of their table."""
+    cells = [cell for row in table.rows for cell in row.cells] if table else []
+    return any(isinstance(cell, Figure) and cell.unit == "persons" and bool(cell.value) for cell in cells)
+
+
+def cut(table: Table, top: int) -> tuple[Table, bool]:
+    """The first ``top`` rows (ranked ones only where the table ranks) and the totals; whether rows were left out."""
+    body = [row for row in table.rows if not row.is_total]
+    kept = body
+    if "rank" in table.columns:
+        at = table.columns.index("rank")
+        kept = [row for row in body if isinstance(row.cells[at], Figure) and row.cells[at].value is not None]  # type: ignore[union-attr]
+    kept = kept[:top]
+    if not kept:
+        kept = body[:top]
+    totals: list[Row] = [row for row in table.rows if row.is_total]
+    return Table(table.key, table.columns, (*kept, *totals)), len(kept) < len(body)
+
+
+def table_note(table: Table, shown: int | None = None) -> str:
+    """The note under a table, or ``""``: rows left out, what the comparison is, what a blank means."""
+    notes = texts()["table_notes"]
+    figures = [cell for row in table.rows for cell in row.cells if isinstance(cell, Figure)]
+    found: list[str] = []
+    if shown is not None:
+        found.append(notes["top_rows"].format(count=shown))
+    kind = texts()["tables"][table.key].get("note")
+    if kind:
+        found.append(notes[kind])
+    if any(figure.absence in ("not_received", "refused") for figure in figures):
+        found.append(notes["gap"])
+    return notes["lead"] + "".join(found) if found else ""
+
+
+def spanning_absences() -> frozenset[str]:
+    """Words of the absences that fill a whole line (未报送 …); a lone — stays in its cell."""
+    return frozenset(words for kind, words in texts()["absences"].items() if kind != "undefined")
+
+
+def spans(cells: Sequence[str], numeric: Sequence[bool], absences: frozenset[str]) -> list[tuple[int, int]]:
+    """(first column, number of columns) of each cell: a run of the same absence becomes one cell across."""
+    found: list[tuple[int, int]] = []
+    for at, text in enumerate(cells):
+        if found and numeric[at] and text in absences and cells[found[-1][0]] == text and numeric[found[-1][0]]:
+            found[-1] = (found[-1][0], found[-1][1] + 1)
+        else:
+            found.append((at, 1))
+    return found

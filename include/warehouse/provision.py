@@ -1,0 +1,89 @@
+"""Roles and databases on a PostgreSQL server of one's own: warehouse and Airflow's metadata, kept apart.
+
+The role ``warehouse`` owns the database ``labour``, the role ``airflow`` owns the database ``airflow``; neither may
+connect to the other's. Safe to run at every start: what is missing is made, and passwords are set to the given ones, so
+a changed password in ``.env`` takes effect with a restart.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+ADMIN_URL = "ADMIN_URL"
+WAREHOUSE_PASSWORD = "WAREHOUSE_PASSWORD"
+AIRFLOW_DB_PASSWORD = "AIRFLOW_DB_PASSWORD"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A role, the database it owns, and what else it may do on the server."""
+
+    role: str
+    database: str
+    password: str
+    options: str = ""
+
+
+def provision(admin_url: str, owners: list[Owner]) -> None:
+    """Make roles and databases where missing, and set the roles' passwords.
+
+    Args:
+        admin_url: a superuser's URL of any database of the server.
+
+    Raises:
+        psycopg.Error: the server is not reachable, or the user is no superuser.
+    """
+    with psycopg.connect(admin_url, autocommit=True, connect_timeout=10) as conn:
+        # A password stands in the statement that sets it: keep the statement out of the server's log.
+        conn.execute("set log_statement = 'none'")
+        conn.execute("set log_min_error_statement = 'panic'")
+        roles = {name for (name,) in conn.execute("select rolname from pg_roles")}
+        databases = {name for (name,) in conn.execute("select datname from pg_database")}
+        for owner in owners:
+            verb = "alter" if owner.role in roles else "create"
+            conn.execute(
+                sql.SQL("{} role {} login {} password {}").format(
+                    sql.SQL(verb), sql.Identifier(owner.role), sql.SQL(owner.options), sql.Literal(owner.password)
+                )
+            )
+            if owner.database not in databases:
+                conn.execute(
+                    sql.SQL("create database {} owner {} template template0 encoding 'UTF8' locale 'C'").format(
+                        sql.Identifier(owner.database), sql.Identifier(owner.role)
+                    )
+                )
+            conn.execute(
+                sql.SQL("revoke connect, temporary on database {} from public").format(sql.Identifier(owner.database))
+            )
+
+
+def main() -> int:
+    """``python -m include.warehouse.provision`` with ADMIN_URL, WAREHOUSE_PASSWORD and AIRFLOW_DB_PASSWORD set."""
+    names = (ADMIN_URL, WAREHOUSE_PASSWORD, AIRFLOW_DB_PASSWORD)
+    missing = [name for name in names if not os.environ.get(name)]
+    if missing:
+        print(f"error: {', '.join(missing)} not set: run `make env` and start with docker-compose", file=sys.stderr)
+        return 2
+    owners = [
+        # Migrations make the roles of the readers.
+        Owner("warehouse", "labour", os.environ[WAREHOUSE_PASSWORD], "createrole"),
+        Owner("airflow", "airflow", os.environ[AIRFLOW_DB_PASSWORD]),
+    ]
+    try:
+        provision(os.environ[ADMIN_URL], owners)
+    except psycopg.Error as error:
+        print(
+            f"error: {str(error).strip()}: check that the server runs and POSTGRES_PASSWORD is right", file=sys.stderr
+        )
+        return 1
+    print("roles and databases are in place: " + ", ".join(f"{owner.role} -> {owner.database}" for owner in owners))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

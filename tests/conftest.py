@@ -1,0 +1,123 @@
+"""Fixtures shared by all tests.
+
+Nothing a test does reaches the checkout's own ``var/``: before any test module is imported, ``VAR_DIR`` (and
+``AIRFLOW_HOME``) point into a folder of this pytest session, and settings of the developer's environment that would
+lead elsewhere (``WAREHOUSE_URL``, ``INBOX_DIR``, ...) are taken away. The folder, and the PostgreSQL server that was
+started in it, are gone when the session ends.
+
+Which fixture to ask for:
+
+* ``conn`` - a connection to the migrated warehouse, rolled back after the test: for anything that runs in the caller's
+  transaction;
+* ``clean_warehouse`` - the warehouse emptied and migrated anew, for code that commits or opens its own connections
+  (pipeline, dbt);
+* ``warehouse`` - the URL of the session's warehouse, migrated, in whatever state earlier tests left it;
+* ``scratch_database`` - the URL of an empty database of its own, dropped afterwards;
+* ``var_dir`` - the session's ``VAR_DIR``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import hypothesis
+import psycopg
+import pytest
+from psycopg import sql
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+_LEADING_ELSEWHERE = (
+    "WAREHOUSE_URL", "INBOX_DIR", "LANDING_DIR", "OUTBOX_DIR", "WORK_DIR", "REPORTERS_FILE", "REPORTING_FILE",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
+)  # fmt: skip
+
+# Not one of pytest's folders: those are closed to others, and the server's user must be able to reach it.
+SESSION_FOLDER = Path(tempfile.mkdtemp(prefix="labour-test-")).resolve()
+SESSION_FOLDER.chmod(0o711)
+for _name in _LEADING_ELSEWHERE:
+    os.environ.pop(_name, None)
+os.environ |= {
+    "VAR_DIR": str(SESSION_FOLDER / "var"),
+    "AIRFLOW_HOME": str(SESSION_FOLDER / "var" / "airflow"),
+    "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT_ROOT / "dags"),
+    "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT_ROOT / "plugins"),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__DEFAULT_TIMEZONE": "Asia/Shanghai",
+    "DO_NOT_TRACK": "1",
+}
+
+# Random examples, but the same ones in every run: a red test must be red again when it is run alone.
+hypothesis.settings.register_profile("project", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("project")
+
+
+def pytest_unconfigure() -> None:
+    from include.warehouse import embedded
+
+    embedded.stop()
+    shutil.rmtree(SESSION_FOLDER, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def var_dir() -> Path:
+    """The session's ``VAR_DIR``."""
+    folder = SESSION_FOLDER / "var"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def warehouse(var_dir: Path) -> str:
+    """URL of the session's warehouse: an embedded PostgreSQL of its own, migrated."""
+    from include.warehouse.connection import connect, warehouse_url
+    from include.warehouse.migrate import migrate
+
+    with connect() as connection:
+        migrate(connection)
+    return warehouse_url()
+
+
+@pytest.fixture
+def conn(warehouse: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to the migrated warehouse whose work is rolled back after the test."""
+    from include.warehouse.connection import connect
+
+    with connect() as connection:
+        yield connection
+        connection.rollback()
+
+
+@pytest.fixture
+def clean_warehouse(warehouse: str) -> str:
+    """The session's warehouse with every schema dropped and the migrations applied again; its URL."""
+    from include.warehouse.connection import connect
+    from include.warehouse.migrate import migrate
+
+    with connect(autocommit=True) as connection:
+        schemas = connection.execute(
+            r"select nspname from pg_namespace where nspname !~ '^(pg_|information_schema$|public$)'"
+        ).fetchall()
+        for (schema,) in schemas:
+            connection.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(schema)))
+        migrate(connection)
+    return warehouse
+
+
+@pytest.fixture
+def scratch_database(var_dir: Path) -> Iterator[str]:
+    """URL of an empty database of its own on the session's server, dropped after the test."""
+    from include.warehouse import embedded
+
+    embedded.start()
+    name = f"scratch_{uuid4().hex[:12]}"
+    with psycopg.connect(embedded.url("postgres"), autocommit=True) as admin:
+        admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
+        yield embedded.url(name)
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))

@@ -1,0 +1,61 @@
+"""A warehouse of its own for the dbt tests, filled with the small province and built once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from include.settings import get_settings
+from include.warehouse import embedded
+from include.warehouse.connection import connect
+from include.warehouse.migrate import migrate
+from tests.dbt.province import fill
+
+
+@pytest.fixture(scope="package")
+def small_province(var_dir: Path) -> Iterator[str]:
+    """URL of a database with ledger and raw rows of the small province; settings lead there meanwhile."""
+    embedded.start()
+    name = f"dbt_{uuid4().hex[:12]}"
+    with psycopg.connect(embedded.url("postgres"), autocommit=True) as admin:
+        admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
+        os.environ["WAREHOUSE_URL"] = embedded.url(name)
+        get_settings.cache_clear()
+        with connect() as conn:
+            migrate(conn)
+            fill(conn)
+            conn.commit()
+        yield embedded.url(name)
+        del os.environ["WAREHOUSE_URL"]
+        get_settings.cache_clear()
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="package")
+def built(small_province: str) -> dict[str, Any]:
+    """The three months built, the last one first, and what the last one held before the earlier ones existed."""
+    from include.warehouse.dbt import dbt_build
+    from tests.dbt.checksums import period_checksums
+
+    results, before = {}, {}
+    for period in ("2026-03", "2026-01", "2026-02"):
+        results[period] = dbt_build(period)
+        with connect() as conn:
+            before[period] = period_checksums(conn, period)
+    results["again"] = dbt_build("2026-03")
+    return {"results": results, "checksums": before}
+
+
+@pytest.fixture
+def marts(built: dict[str, Any]) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to the built warehouse."""
+    with connect() as conn:
+        yield conn
+        conn.rollback()

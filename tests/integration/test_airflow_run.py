@@ -1,0 +1,141 @@
+"""One period through a real Airflow: its own PostgreSQL, scheduler, DAG processor, triggerer and API server.
+
+The stack starts once for this module (imports mostly: half a minute on two cores), in a ``var`` folder of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.workbooks import DEMAND_HEADERS, STATUS_HEADERS, enterprise, post, write_form
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+PERIOD = "2026-03"
+COUNTY, CODE = "宾阳县", "450126"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def var(var_dir: Path) -> Iterator[Path]:
+    """A fresh ``var`` folder beside the session's; whatever still runs in it is stopped at the end."""
+    folder = var_dir.parent / "operate-var"
+    folder.mkdir()
+    yield folder
+    operate(folder, "down")
+
+
+@pytest.fixture(scope="module")
+def inbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two workbooks of one county, one row of them with a blank required number."""
+    folder = tmp_path_factory.mktemp("报表")
+    good, blank = enterprise(COUNTY, CODE, 1), enterprise(COUNTY, CODE, 2, shortage_now=None)
+    write_form(
+        folder / PERIOD / COUNTY / "企业情况表.xlsx", "企业情况表", COUNTY, PERIOD, STATUS_HEADERS, [good, blank]
+    )
+    write_form(
+        folder / PERIOD / COUNTY / "企业用工需求表.xlsx",
+        "企业用工需求表",
+        COUNTY,
+        PERIOD,
+        DEMAND_HEADERS,
+        [post(good, "木工")],
+    )
+    return folder
+
+
+def environment(var: Path) -> dict[str, str]:
+    """As a user's shell would have it: only the ``var`` folder differs from the default."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
+    return {**kept, "VAR_DIR": str(var)}
+
+
+def operate(var: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "include.operate", *words],
+        cwd=PROJECT_ROOT, env=environment(var), capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+
+
+def alive(var: Path) -> list[str]:
+    """Processes that carry the stack's mark, and servers of its database."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            marked = process.environ().get("LABOUR_STACK") == str(var)
+            if process.status() != psutil.STATUS_ZOMBIE and (marked or str(var) in process.cmdline()):
+                found.append(" ".join(process.cmdline()))
+        except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+            continue
+    return found
+
+
+def test_a_period_runs_from_workbooks_to_report_and_leaves_nothing_running(var: Path, inbox: Path) -> None:
+    done = operate(var, "run", "--period", PERIOD, "--inbox", str(inbox))
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
+    output = done.stdout
+    for dag_id in ("collect_submissions", "build_warehouse", "publish_report"):
+        assert f"{dag_id}  " in output
+    assert "✗" not in output
+    # The county's line: two of its three forms, one row held back because a required number is blank.
+    county = next(line for line in output.splitlines() if line.startswith(COUNTY))
+    assert "2/3" in county
+    assert "R-" in output and "AJ6" in output
+    reports = {path.suffix for path in (var / "outbox" / PERIOD).iterdir() if path.is_file()}
+    assert {".docx", ".xlsx", ".html"} <= reports
+    assert list((var / "outbox" / PERIOD).glob(f"退回表/{COUNTY}/*-退回.xlsx"))
+    assert alive(var) == []
+    for name in ("secrets.json", "passwords.json"):
+        assert stat.S_IMODE((var / "airflow" / name).stat().st_mode) == 0o600
+
+
+def test_a_stack_whose_starter_is_killed_ends_by_itself(var: Path, inbox: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "include.operate", "run", "--period", PERIOD, "--inbox", str(inbox)],
+        cwd=PROJECT_ROOT, env=environment(var), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    state = var / "airflow" / "run" / "stack.json"
+    try:
+        _until(lambda: state.exists() and psutil.pid_exists(json.loads(state.read_text())["pid"]), 60)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        _until(lambda: not [line for line in alive(var) if "postgres" not in line], 60)
+    finally:
+        process.kill()
+    down = operate(var, "down")
+    assert down.returncode == 0, down.stderr
+    assert "stopped" in down.stdout
+    assert alive(var) == []
+
+
+@pytest.mark.parametrize(
+    ("period", "folder", "words"),
+    [
+        ("2026-13", ".", "PERIOD must look like 2026-10"),
+        ("2026-03", "/no/such/folder", "there is no folder"),
+        ("2026-03", "docs", "there is no workbook"),
+    ],
+)
+def test_a_wrong_request_is_refused_before_anything_starts(var: Path, period: str, folder: str, words: str) -> None:
+    done = operate(var, "run", "--period", period, "--inbox", folder)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert alive(var) == []
+
+
+def _until(holds: Callable[[], object], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.2)

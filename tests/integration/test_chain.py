@@ -1,0 +1,309 @@
+"""The whole chain, step by step in one process, over workbooks made by hand: files in, marts and report out."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from include.intake.calendar import SHANGHAI
+from include.pipeline.build import build_marts, load_batch, read_pending, validate_batch
+from include.pipeline.collect import CollectResult, collect
+from include.pipeline.publish import check_gate, deliver, render
+from include.settings import get_settings
+from include.warehouse.connection import connect
+from tests.workbooks import DEMAND_HEADERS, STATUS_HEADERS, enterprise, post, uscc, write_form
+
+PERIOD = "2026-03"
+COUNTY, CODE = "宾阳县", "450126"
+OTHER, OTHER_CODE = "灵山县", "450721"
+
+
+@pytest.fixture
+def inbox(clean_warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty inbox, an empty warehouse and state folders of this test alone."""
+    for name in ("INBOX", "LANDING", "OUTBOX", "WORK"):
+        monkeypatch.setenv(f"{name}_DIR", str(tmp_path / name.lower()))
+    get_settings.cache_clear()
+    (tmp_path / "inbox").mkdir()
+    yield tmp_path / "inbox"
+    monkeypatch.undo()
+    get_settings.cache_clear()
+
+
+def query(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    with connect() as conn:
+        return conn.execute(statement, parameters).fetchall()
+
+
+def load(period: str = PERIOD) -> tuple[CollectResult, dict[str, Any]]:
+    collected = collect()
+    return collected, load_batch(validate_batch(read_pending(period, "test")))
+
+
+def status_file(
+    inbox: Path, rows: list[dict[str, Any]], *, county: str = COUNTY, period: str = PERIOD, **options: Any
+) -> Path:
+    path = inbox / period / county / options.pop("name", "企业情况表.xlsx")
+    return write_form(path, "企业情况表", county, period, options.pop("headers", STATUS_HEADERS), rows, **options)
+
+
+def demand_file(
+    inbox: Path, rows: list[dict[str, Any]], *, county: str = COUNTY, period: str = PERIOD, **options: Any
+) -> Path:
+    path = inbox / period / county / "企业用工需求表.xlsx"
+    return write_form(path, "企业用工需求表", county, period, options.pop("headers", DEMAND_HEADERS), rows, **options)
+
+
+def rows_of(form: str) -> list[dict[str, Any]]:
+    with connect() as conn, conn.cursor() as cursor:
+        cursor.execute(f"select * from raw.{form} order by source_row")
+        names = [column.name for column in cursor.description or []]
+        return [
+            {n: v for n, v in zip(names, row, strict=True) if n not in ("submission_id", "sheet", "source_row")}
+            for row in cursor.fetchall()
+        ]
+
+
+def test_a_clean_county_loads_whole_and_gets_a_receipt(inbox: Path) -> None:
+    one, two = enterprise(COUNTY, CODE, 1), enterprise(COUNTY, CODE, 2, shortage_now=0, shortage_expansion=11)
+    status_file(inbox, [one, two])
+    demand_file(inbox, [post(one, "木工"), post(two, "木工")])
+    collected, batch = load()
+    assert (collected.periods, collected.new, collected.refused) == ([PERIOD], 2, 0)
+    assert batch["loaded"] == {"enterprise_status": 2, "labour_demand": 2}
+    assert query("select code, cell, message_zh from intake.finding") == []
+    assert query("select sum(headcount), sum(shortage_now), sum(shortage_expansion) from raw.enterprise_status") == [
+        (200, 7, 16)
+    ]
+    assert query("select form, outcome, version from intake.submission order by form") == [
+        ("enterprise_status", "accepted", 1),
+        ("labour_demand", "accepted", 1),
+    ]
+    returned = sorted(p.name for p in (get_settings().outbox / PERIOD / "退回表" / COUNTY).iterdir())
+    assert len(returned) == 2 and all(name.endswith("-回执.xlsx") for name in returned)
+
+
+def test_personal_columns_lie_apart(inbox: Path) -> None:
+    status_file(inbox, [enterprise(COUNTY, CODE, 1)])
+    load()
+    assert query("select contact, phone from restricted.enterprise_status") == [("演示甲", "0000-0000000")]
+    columns = {row[0] for row in query("select column_name from information_schema.columns where table_schema = 'raw'")}
+    assert columns.isdisjoint({"contact", "phone", "person_name", "person_id", "account"})
+
+
+def test_shuffled_columns_with_broken_and_full_width_headers_load_the_same_rows(inbox: Path) -> None:
+    rows = [enterprise(COUNTY, CODE, 1), enterprise(COUNTY, CODE, 2, headcount=120, workers=95, other_county=50)]
+    status_file(inbox, rows)
+    load()
+    straight = rows_of("enterprise_status")
+    with connect() as conn:
+        conn.execute("truncate intake.received_file, raw.enterprise_status, restricted.enterprise_status cascade")
+        conn.commit()
+
+    # the groups stay together, as a county that moves columns would leave them
+    groups: dict[str, list[tuple[str, str, str]]] = {}
+    for position, header in enumerate(STATUS_HEADERS):
+        groups.setdefault(header[0] or f"alone {position}", []).append(header)
+    order = random.Random(7)
+    blocks = list(groups.values())
+    order.shuffle(blocks)
+    for block in blocks:
+        order.shuffle(block)
+    headers = [header for block in blocks for header in block]
+    assert headers != list(STATUS_HEADERS)
+    status_file(
+        inbox,
+        rows,
+        headers=headers,
+        rename={
+            "uscc": "统一社会\n信用代码",
+            "revenue_wan_yuan": "上年度营业收入(万元)",
+            "shortage_now": "当期\r\n生产缺工",
+            "county": "县\u3000（市、区）",
+            "training_needed": "职业技能培训\u00a0需求人数",
+        },
+    )
+    load()
+    assert rows_of("enterprise_status") == straight
+
+
+def test_a_missing_required_header_refuses_the_form_and_names_it(inbox: Path) -> None:
+    status_file(inbox, [enterprise(COUNTY, CODE, 1)], headers=[h for h in STATUS_HEADERS if h[2] != "shortage_now"])
+    load()
+    [(message,)] = query("select message_zh from intake.finding where severity = 'E'")
+    assert "当期生产缺工" in message
+    assert query("select outcome, rows_accepted from intake.submission") == [("refused", 0)]
+    assert query("select outcome from intake.received_file") == [("refused",)]
+    assert query("select count(*) from raw.enterprise_status") == [(0,)]
+
+
+def test_a_blank_shortage_is_a_finding_and_no_zero(inbox: Path) -> None:
+    status_file(inbox, [enterprise(COUNTY, CODE, 1), enterprise(COUNTY, CODE, 2, shortage_now=None)])
+    load()
+    [(severity, sheet, cell, message)] = query(
+        "select severity, sheet, cell, message_zh from intake.finding where column_name = 'shortage_now'"
+    )
+    # row 6 is the second enterprise, AJ the 36th column
+    assert (severity, sheet, cell) == ("R", "Sheet1", "AJ6")
+    assert "当期生产缺工" in message
+    assert query("select shortage_now from raw.enterprise_status") == [(7,)]
+    assert query(
+        "select row_values ->> 'headcount', row_values ? 'shortage_now', row_values ? 'phone' from intake.held_row"
+    ) == [("100", False, False)]
+
+
+def test_the_returned_workbook_marks_the_cell(inbox: Path) -> None:
+    status_file(inbox, [enterprise(COUNTY, CODE, 1), enterprise(COUNTY, CODE, 2, shortage_now=None)])
+    load()
+    [path] = (get_settings().outbox / PERIOD / "退回表" / COUNTY).glob("*-退回.xlsx")
+    book = openpyxl.load_workbook(path)
+    assert book.sheetnames[0] == "问题清单"
+    marked = book["Sheet1"]["AJ6"]
+    assert marked.fill.fill_type == "solid"
+    assert marked.comment is not None and "当期生产缺工" in marked.comment.text
+    listed = [cell.value for row in book["问题清单"].iter_rows() for cell in row]
+    assert "AJ6" in listed
+
+
+def test_the_two_forms_are_held_against_each_other(inbox: Path) -> None:
+    one = enterprise(COUNTY, CODE, 1)
+    stranger = enterprise(COUNTY, CODE, 9)
+    status_file(inbox, [one])
+    demand_file(inbox, [post(one, "木工", shortage_now=6), post(stranger, "焊工")])
+    load()
+    found = query("select severity, form, cell, message_zh from intake.finding order by form, cell")
+    assert {(severity, form) for severity, form, _, _ in found} == {("W", "enterprise_status"), ("W", "labour_demand")}
+    texts = "\n".join(message for *_, message in found)
+    assert "7人" in texts and "6人" in texts
+    assert query("select count(*) from raw.labour_demand") == [(2,)]
+
+
+def test_form_two_sent_later_is_held_against_the_form_one_already_loaded(inbox: Path) -> None:
+    one = enterprise(COUNTY, CODE, 1)
+    status_file(inbox, [one])
+    load()
+    demand_file(inbox, [post(one, "木工", shortage_now=6)])
+    load()
+    assert query("select form, cell from intake.finding") == [("enterprise_status", "AJ5")]
+    collect()
+    assert query("select count(*) from intake.finding") == [(1,)]
+
+
+def test_the_same_bytes_under_another_name_change_nothing(inbox: Path) -> None:
+    path = status_file(inbox, [enterprise(COUNTY, CODE, 1)])
+    load()
+    (path.parent / "企业情况表-最终版(2).xlsx").write_bytes(path.read_bytes())
+    collected, batch = load()
+    assert (collected.new, collected.duplicates, batch["loaded"]) == (1, 1, {})
+    [(outcome, text)] = query("select outcome, outcome_zh from intake.received_file order by receipt_id desc limit 1")
+    assert outcome == "duplicate" and "重复报送" in text and "企业情况表.xlsx" in text
+    assert query("select count(*) from raw.enterprise_status") == [(1,)]
+
+
+def test_a_corrected_file_is_the_next_version_and_the_older_one_stays(inbox: Path) -> None:
+    status_file(inbox, [enterprise(COUNTY, CODE, 1)])
+    load()
+    status_file(inbox, [enterprise(COUNTY, CODE, 1, shortage_now=12)], name="企业情况表（更正）.xlsx")
+    load()
+    assert query("select version, outcome from intake.submission order by version") == [
+        (1, "accepted"),
+        (2, "accepted"),
+    ]
+    assert query("select shortage_now from raw.enterprise_status order by 1") == [(7,), (12,)]
+
+
+def test_a_file_nobody_can_read_is_refused_in_chinese_and_stops_nothing_else(inbox: Path) -> None:
+    status_file(inbox, [enterprise(COUNTY, CODE, 1)])
+    (inbox / PERIOD / OTHER).mkdir(parents=True)
+    (inbox / PERIOD / OTHER / "企业情况表.xls").write_text("<html><table><tr><td>企业情况表</td></tr></table></html>")
+    collected, batch = load()
+    assert (collected.new, collected.refused, batch["loaded"]) == (2, 1, {"enterprise_status": 1})
+    [(outcome, text)] = query("select outcome, outcome_zh from intake.received_file where file_name = '企业情况表.xls'")
+    assert outcome == "refused" and "另存为" in text
+
+
+def test_period_and_county_must_not_contradict_each_other(inbox: Path) -> None:
+    write_form(
+        inbox / "2026-02" / OTHER / "企业情况表.xlsx",
+        "企业情况表",
+        COUNTY,
+        PERIOD,
+        STATUS_HEADERS,
+        [enterprise(COUNTY, CODE, 1)],
+    )
+    collected, _ = load()
+    assert collected.refused == 1
+    texts = " ".join(row[0] for row in query("select message_zh from intake.finding"))
+    assert "2026年2月" in texts or "2026-02" in texts
+    assert COUNTY in texts and OTHER in texts
+
+
+def test_steps_run_again_after_a_kill_load_every_row_once(inbox: Path) -> None:
+    status_file(inbox, [enterprise(COUNTY, CODE, 1)])
+    demand_file(inbox, [post(enterprise(COUNTY, CODE, 1), "木工")])
+    collect()
+    read_pending(PERIOD, "first try")  # killed after reading
+    batch = validate_batch(read_pending(PERIOD, "second try"))
+    batch = validate_batch(batch)
+    load_batch(batch)
+    load_batch(batch)
+    assert query("select count(*) from raw.enterprise_status") == [(1,)]
+    assert query("select count(*) from raw.labour_demand") == [(1,)]
+
+
+def test_marts_and_report_of_a_month_with_a_county_missing(inbox: Path) -> None:
+    """Two of twenty counties report: hand-computed shares, 未报送 by name, provisional never as a zero."""
+    for period, short in (("2026-02", 10), (PERIOD, 12)):
+        one = enterprise(COUNTY, CODE, 1, shortage_now=short)
+        status_file(inbox, [one, enterprise(COUNTY, CODE, 2, shortage_now=0, shortage_expansion=0)], period=period)
+        demand_file(
+            inbox,
+            [post(one, "焊工"), post(enterprise(COUNTY, CODE, 2, shortage_now=0, shortage_expansion=0), "焊工")],
+            period=period,
+        )
+    late = enterprise(OTHER, OTHER_CODE, 1, shortage_now=30)
+    status_file(inbox, [late], county=OTHER)
+    assert collect().periods == ["2026-02", PERIOD]
+    for period in ("2026-02", PERIOD):
+        load_batch(validate_batch(read_pending(period, "test")))
+        build_marts(period)
+    # 42 short of 300 employed: 42 / 342; like for like only 宾阳县: (12 - 10) / 10
+    [row] = query(
+        """
+        select shortage_now_persons, headcount_persons, round(shortage_rate, 6), round(shortage_change_rate_lfl, 6)
+        from marts.mart_labour_shortage_summary where period = %s and level = 'province'
+        """,
+        PERIOD,
+    )
+    assert row[:2] == (42, 300)
+    assert float(row[2]) == round(42 / 342, 6)
+    assert float(row[3]) == 0.2
+    by_county = query(
+        "select county_code, sum(shortage_now_persons), sum(shortage_expansion_persons) from marts.mart_labour_shortage"
+        " where period = %s group by 1 order by 1",
+        PERIOD,
+    )
+    assert by_county == [(CODE, 12, 5), (OTHER_CODE, 30, 5)]
+
+    gate = check_gate(PERIOD)
+    assert gate["coverage"] == 0  # no county has sent all three forms
+    rendered = render(gate)
+    assert rendered["figures_checked"] > 50
+    assert deliver(rendered)["issue_no"] == 0
+    html = Path(rendered["files"]["html"]).read_text(encoding="utf-8")
+    assert "未报送" in html and "横州市" in html
+    before = {kind: Path(path).read_bytes() for kind, path in rendered["files"].items()}
+    build_marts(PERIOD)
+    again = render(check_gate(PERIOD))
+    assert {kind: Path(path).read_bytes() for kind, path in again["files"].items()} == before
+    assert deliver(again)["issue_no"] == 0
+    assert datetime.now(SHANGHAI) > datetime(2026, 4, 15, tzinfo=SHANGHAI)
+
+
+def test_codes_are_unique_in_the_helpers() -> None:
+    assert len({uscc(CODE, n) for n in range(100)}) == 100

@@ -1,0 +1,384 @@
+"""Mart rows of a made-up province, summed from enterprise rows by plain loops: no SQL, no code of the report."""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from include.report.figures import MartRows
+
+ROOT = Path(__file__).parents[1]
+PERIODS = ("2026-01", "2026-02", "2026-03", "2026-04")
+FORMS = ("enterprise_status", "labour_demand", "subsidy_payment")
+INDUSTRIES = {
+    "00": "未归类",
+    "13": "农副食品加工业",
+    "14": "食品制造业",
+    "17": "纺织业",
+    "18": "纺织服装、服饰业",
+    "20": "木材加工和木、竹、藤、棕、草制品业",
+    "21": "家具制造业",
+    "26": "化学原料和化学制品制造业",
+    "30": "非金属矿物制品业",
+    "32": "有色金属冶炼和压延加工业",
+    "36": "汽车制造业",
+    "38": "电气机械和器材制造业",
+    "39": "计算机、通信和其他电子设备制造业",
+    "48": "土木工程建筑业",
+}
+POSTS = {
+    "0-00-00-00": "未归类",
+    "6-05-01-02": "缝纫工",
+    "6-31-01-03": "电工",
+    "6-18-02-04": "焊工",
+    "6-06-01-01": "制材工",
+    "6-25-04-07": "电子产品制版工",
+    "6-18-01-01": "车工",
+    "6-30-05-01": "叉车司机",
+    "6-01-02-04": "食糖制造工",
+    "6-22-02-01": "汽车装调工",
+    "6-29-01-03": "混凝土工",
+    "4-02-06-01": "仓储管理员",
+    "6-24-02-01": "变压器互感器制造工",
+}
+ITEMS = {
+    "upgrade_training": "岗位技能提升培训补贴",
+    "apprenticeship": "企业新型学徒制补贴",
+    "skill_assessment": "职业技能评价补贴",
+    "employment_driving": "带动就业补贴",
+    "social_insurance": "社会保险补贴",
+    "stabilisation_refund": "失业保险稳岗返还",
+}
+FUNDS = {
+    "upgrade_training": "职业技能提升行动专账",
+    "apprenticeship": "职业技能提升行动专账",
+    "stabilisation_refund": "失业保险基金",
+}
+SKILLS = ("junior", "intermediate", "senior", "technician", "senior_technician", "master", "chief")
+MEASURES = (
+    "headcount",
+    "workers",
+    "skilled",
+    "high_skilled",
+    "shortage_now",
+    "shortage_expansion",
+    "hired",
+    "leavers",
+    *(f"skill_{level}" for level in SKILLS),
+)
+
+
+def reporters() -> list[dict[str, str]]:
+    """The configured reporters with their city's name."""
+    with (ROOT / "include/config/reporters.csv").open(encoding="utf-8-sig") as file:
+        found = list(csv.DictReader(file))
+    with (ROOT / "dbt_project/seeds/regions.csv").open(encoding="utf-8-sig") as file:
+        names = {row["region_code"]: row["region_name"] for row in csv.DictReader(file)}
+    return [{**row, "city_name": names[row["city_code"]]} for row in found]
+
+
+def enterprises(seed: int) -> list[dict[str, Any]]:
+    """Enterprise rows of all periods and reporters; persistent, growing and shrinking ones among them."""
+    dice = random.Random(seed)
+    rows = []
+    for reporter in reporters():
+        for number in range(dice.randint(14, 32)):
+            size = dice.choices(("大型", "中型", "小型", "微型", None), (1, 4, 9, 3, 0.3))[0]
+            head = {"大型": 2400, "中型": 620, "小型": 130, "微型": 12, None: 80}[size] + dice.randint(0, 60)
+            industry = dice.choice(list(INDUSTRIES)[1:]) if dice.random() > 0.03 else "00"
+            short_prone = dice.random() < 0.55
+            for period in PERIODS:
+                festival = period == "2026-02"
+                hired, leavers = dice.randint(0, head // 25 + 1), dice.randint(0, head // (9 if festival else 30) + 1)
+                head = max(head + hired - leavers, 5)
+                workers = int(head * 0.78)
+                skill = [int(workers * part) for part in (0.13, 0.10, 0.06, 0.02, 0.006, 0.0008, 0.0002)]
+                short = int(head * dice.uniform(0.01, 0.14)) if short_prone and dice.random() < 0.85 else 0
+                rows.append(
+                    {
+                        "period": period,
+                        "county": reporter["region_code"],
+                        "city": reporter["city_code"],
+                        "id": f"{reporter['region_code']}-{number}",
+                        "industry": industry,
+                        "size": size,
+                        "headcount": head,
+                        "workers": workers,
+                        "skilled": sum(skill),
+                        "high_skilled": sum(skill[2:]),
+                        "shortage_now": short,
+                        "shortage_expansion": int(head * 0.04) if dice.random() < 0.3 else 0,
+                        "hired": hired,
+                        "leavers": leavers,
+                        **{f"skill_{level}": count for level, count in zip(SKILLS, skill, strict=True)},
+                    }
+                )
+    return rows
+
+
+def mart_rows(
+    period: str = "2026-04",
+    seed: int = 7,
+    *,
+    absent: dict[str, set[str]] | None = None,
+    refused: set[str] = frozenset(),  # type: ignore[assignment]
+    late: set[str] = frozenset(),  # type: ignore[assignment]
+) -> MartRows:
+    """Rows of every query for one period.
+
+    Args:
+        absent: period to the counties that sent nothing.
+        refused: counties whose 企业情况表 of ``period`` was refused.
+        late: counties that sent after the due day.
+    """
+    absent = absent or {}
+    missing = {one: absent.get(one, set()) | (refused if one == period else set()) for one in PERIODS}
+    kept = [row for row in enterprises(seed) if row["period"] <= period and row["county"] not in missing[row["period"]]]
+    by_county: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in kept:
+        by_county[row["period"], row["county"]].append(row)
+    listed = reporters()
+    summary = []
+    for at in PERIODS[: PERIODS.index(period) + 1]:
+        for code, members in _regions(listed).items():
+            summary.append(_summary(at, code, members, by_county))
+    current = [row for row in kept if row["period"] == period]
+    previous = _before(period)
+    lfl = {
+        one["region_code"]
+        for one in listed
+        if (period, one["region_code"]) in by_county and (previous, one["region_code"]) in by_county
+    }
+    return MartRows(
+        submissions=_submissions(listed, period, absent.get(period, set()), refused, late),
+        summary=[row for row in summary if row["period"] == period],
+        trend=[row for row in summary if row["region_code"] == "450000"],
+        industries=_industries(current, [row for row in kept if row["period"] == previous], lfl),
+        sizes=_sizes(current),
+        persistent=_persistent(kept, period),
+        posts=_posts(current),
+        training=_training(current),
+        subsidies=_subsidies({row["county"] for row in current}, seed),
+        definitions=_definitions(),
+    )
+
+
+def _before(period: str) -> str:
+    at = PERIODS.index(period)
+    return PERIODS[at - 1] if at else "2025-12"
+
+
+def _regions(listed: list[dict[str, str]]) -> dict[str, list[str]]:
+    regions: dict[str, list[str]] = {"450000": [one["region_code"] for one in listed]}
+    for one in listed:
+        regions.setdefault(one["city_code"], []).append(one["region_code"])
+        regions[one["region_code"]] = [one["region_code"]]
+    return regions
+
+
+def _sum(rows: list[dict[str, Any]], measure: str) -> int | None:
+    return sum(row[measure] for row in rows) if rows else None
+
+
+def _summary(
+    period: str, code: str, members: list[str], by_county: dict[tuple[str, str], list[dict[str, Any]]]
+) -> dict[str, Any]:
+    previous = _before(period)
+    covered = [county for county in members if (period, county) in by_county]
+    again = [county for county in covered if (previous, county) in by_county]
+    rows = [row for county in covered for row in by_county[period, county]]
+    lfl = [row for county in again for row in by_county[period, county]]
+    lfl_before = [row for county in again for row in by_county[previous, county]]
+    before = [row for county in members for row in by_county.get((previous, county), [])]
+    out: dict[str, Any] = {
+        "period": period,
+        "region_code": code,
+        "expected_reporters": len(members),
+        "covered_reporters": len(covered),
+        "lfl_reporters": len(again),
+        "enterprises": len(rows) or None,
+        "short_enterprises": sum(1 for row in rows if row["shortage_now"] > 0) if rows else None,
+        "lfl_previous_enterprises": len(lfl_before) or None,
+        "previous_enterprises": len(before) or None,
+    }
+    for measure in MEASURES:
+        out[f"{measure}_persons"] = _sum(rows, measure)
+        out[f"lfl_{measure}_persons"] = _sum(lfl, measure)
+        out[f"lfl_previous_{measure}_persons"] = _sum(lfl_before, measure)
+        out[f"previous_{measure}_persons"] = _sum(before, measure)
+    return out
+
+
+def _submissions(
+    listed: list[dict[str, str]], period: str, absent: set[str], refused: set[str], late: set[str]
+) -> list[dict[str, Any]]:
+    year, month = map(int, period.split("-"))
+    first = datetime(year, month + 1, 1, 2, 0, tzinfo=UTC)
+    rows = []
+    for place, one in enumerate(listed):
+        county = one["region_code"]
+        for form in FORMS:
+            received = county not in absent
+            accepted = received and not (county in refused and form == "enterprise_status")
+            rows.append(
+                {
+                    "reporter_code": one["reporter_code"],
+                    "reporter_name": one["reporter_name"],
+                    "county_code": county,
+                    "city_code": one["city_code"],
+                    "city_name": one["city_name"],
+                    "pilot_level": one["pilot_level"],
+                    "form": form,
+                    "is_expected": True,
+                    "is_received": received,
+                    "is_on_time": received and county not in late,
+                    "is_accepted": accepted,
+                    "is_first_pass": accepted and place % 6 != 0,
+                    "accepted_at": first + timedelta(days=4 + (county in late) * 3, minutes=13 * place)
+                    if accepted
+                    else None,
+                    "findings_e": (0 if accepted else 1) if received else None,
+                    "findings_r": place % 3 if received else None,
+                    "findings_w": place % 5 if received else None,
+                    "is_sample": received,
+                }
+            )
+    return rows
+
+
+def _industries(rows: list[dict[str, Any]], before: list[dict[str, Any]], lfl: set[str]) -> list[dict[str, Any]]:
+    out = []
+    for code in sorted({row["industry"] for row in rows}):
+        mine = [row for row in rows if row["industry"] == code]
+        again = [row for row in mine if row["county"] in lfl]
+        past = [row for row in before if row["industry"] == code and row["county"] in lfl]
+        out.append(
+            {
+                "industry_code": code,
+                "industry_name": INDUSTRIES[code],
+                "enterprises": len(mine),
+                "short_enterprises": sum(1 for row in mine if row["shortage_now"] > 0),
+                "headcount_persons": _sum(mine, "headcount"),
+                "shortage_now_persons": _sum(mine, "shortage_now"),
+                "shortage_expansion_persons": _sum(mine, "shortage_expansion"),
+                "lfl_shortage_now_persons": _sum(again, "shortage_now"),
+                "lfl_previous_shortage_now_persons": _sum(past, "shortage_now"),
+            }
+        )
+    return out
+
+
+def _sizes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    out = []
+    for size in ("大型", "中型", "小型", "微型", None):
+        mine = [row for row in rows if row["size"] == size]
+        if mine:
+            out.append(
+                {
+                    "size_class": size,
+                    "enterprises": len(mine),
+                    "short_enterprises": sum(1 for row in mine if row["shortage_now"] > 0),
+                    "headcount_persons": _sum(mine, "headcount"),
+                    "shortage_now_persons": _sum(mine, "shortage_now"),
+                }
+            )
+    return out
+
+
+def _persistent(rows: list[dict[str, Any]], period: str) -> list[dict[str, Any]]:
+    window = [period, _before(period), _before(_before(period)) if _before(period) in PERIODS else "none"]
+    short = {(row["id"], row["period"]) for row in rows if row["shortage_now"] > 0}
+    cities: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row["period"] == period:
+            cities[row["city"]].append(row)
+    return [
+        {
+            "city_code": city,
+            "short_enterprises": sum(1 for row in mine if row["shortage_now"] > 0),
+            "persistently_short_enterprises": sum(1 for row in mine if all((row["id"], at) in short for at in window)),
+            "persistent_shortage_persons": sum(
+                row["shortage_now"] for row in mine if all((row["id"], at) in short for at in window)
+            ),
+        }
+        for city, mine in sorted(cities.items())
+    ]
+
+
+def _posts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    codes = list(POSTS)
+    for place, row in enumerate(rows):
+        code = codes[place % 11]
+        totals[code][0] += row["headcount"] // 3
+        totals[code][1] += row["shortage_now"]
+        totals[code][2] += row["shortage_now"] // 2
+    return [
+        {
+            "occupation_code": code,
+            "occupation_name": POSTS[code],
+            "posts": 1,
+            "employed_persons": totals[code][0],
+            "shortage_now_persons": totals[code][1],
+            "planned_hires_persons": totals[code][2],
+            "shortage_expansion_persons": 0,
+        }
+        for code in sorted(totals)
+    ]
+
+
+def _training(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    codes, levels, types = (
+        list(POSTS),
+        ("初级工", "中级工", "高级工", None),
+        ("岗前培训", "岗位技能提升培训", "企业新型学徒制"),
+    )
+    totals: dict[tuple[str, str | None, str], int] = defaultdict(int)
+    for place, row in enumerate(rows):
+        totals[codes[place % 9], levels[place % 4], types[place % 3]] += row["headcount"] // 20
+    return [
+        {
+            "occupation_code": code,
+            "occupation_name": POSTS[code],
+            "training_level": level,
+            "training_type": kind,
+            "needed_persons": needed,
+            "needed_subsidised_persons": needed // 2,
+            "delivered_persons": needed // 5,
+        }
+        for (code, level, kind), needed in sorted(totals.items(), key=str)
+    ]
+
+
+def _subsidies(counties: set[str], seed: int) -> list[dict[str, Any]]:
+    if not counties:
+        return []
+    dice = random.Random(seed + 1)
+    rows = []
+    for code, item in sorted(ITEMS.items()):
+        claims = dice.randint(40, 320)
+        applied = Decimal(claims) * Decimal(dice.randint(60000, 240000)) / 100
+        rows.append(
+            {
+                "fund": FUNDS.get(code, "就业补助资金"),
+                "item_code": code,
+                "item": item,
+                "claims": claims,
+                "applied_yuan": applied,
+                "approved_yuan": (applied * Decimal("0.93")).quantize(Decimal("0.01")),
+                "advanced_yuan": (applied / 5).quantize(Decimal("0.01")) if code == "apprenticeship" else Decimal(0),
+                "paid_yuan": (applied * Decimal("0.71")).quantize(Decimal("0.01")),
+                "over_limit_claims": 6 if code == "skill_assessment" else 0,
+            }
+        )
+    return rows
+
+
+def _definitions() -> list[dict[str, Any]]:
+    with (ROOT / "dbt_project/seeds/indicators.csv").open(encoding="utf-8-sig") as file:
+        return [dict(row) for row in csv.DictReader(file)]

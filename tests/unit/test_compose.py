@@ -1,0 +1,162 @@
+"""docker-compose.yaml and .env: no password by default, health that means health, an executor that scales."""
+
+from __future__ import annotations
+
+import base64
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from include.settings import PROJECT_ROOT
+from include.warehouse.env import SECRETS, EnvFileExistsError, write_env
+
+SERVICES = {
+    "postgres", "redis", "airflow-init", "api-server", "scheduler", "dag-processor", "triggerer", "worker",
+}  # fmt: skip
+AIRFLOW = SERVICES - {"postgres", "redis"}
+TEXT = (PROJECT_ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return yaml.safe_load(TEXT)
+
+
+@pytest.fixture(scope="module")
+def services(compose: dict[str, Any]) -> dict[str, Any]:
+    return compose["services"]
+
+
+def test_the_services_are_these(services: dict[str, Any]) -> None:
+    assert set(services) == SERVICES
+
+
+def test_every_secret_is_required_and_none_has_a_default() -> None:
+    used = re.findall(r"\$\{(\w+)(:?[-?])?", TEXT)
+    required = {name for name, operator in used if operator == ":?"}
+    optional = {name for name, operator in used if operator != ":?"}
+    assert required == set(SECRETS)
+    assert not optional & set(SECRETS)
+    assert not [name for name in optional if re.search("PASSWORD|KEY|SECRET|TOKEN", name)]
+
+
+def test_no_password_is_written_out(services: dict[str, Any]) -> None:
+    secretive = re.compile(r"PASSWORD|SECRET|FERNET_KEY|HASH_KEY|AUTH$|URL$|CONN|BROKER|RESULT_BACKEND")
+    harmless = re.compile(r"^(http://api-server:8080/execution/|\$\{AIRFLOW_BASE_URL:-http://localhost:8080\})$")
+    seen = 0
+    for service in services.values():
+        for name, given in service.get("environment", {}).items():
+            if secretive.search(name) and not harmless.match(given):
+                assert ":?" in given, f"{name} is not required"
+                seen += 1
+    assert seen > 40
+
+
+def test_the_admin_login_of_the_database_reaches_the_init_service_only(services: dict[str, Any]) -> None:
+    holders = {name for name, service in services.items() if "${POSTGRES_PASSWORD:?" in str(service)}
+    assert holders == {"postgres", "airflow-init"}
+
+
+def test_every_lasting_service_has_a_health_check(services: dict[str, Any]) -> None:
+    for name in SERVICES - {"airflow-init"}:
+        check = services[name]["healthcheck"]
+        assert check["test"][0] in {"CMD", "CMD-SHELL"}, name
+        assert check["retries"] >= 3, name
+
+
+def test_every_service_is_limited_and_its_log_rotated(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert service["mem_limit"], name
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}, name
+
+
+def test_airflow_waits_for_databases_and_initialisation(services: dict[str, Any]) -> None:
+    for name in AIRFLOW - {"airflow-init"}:
+        assert {key: rule["condition"] for key, rule in services[name]["depends_on"].items()} == {
+            "postgres": "service_healthy",
+            "redis": "service_healthy",
+            "airflow-init": "service_completed_successfully",
+        }, name
+
+
+def test_executor_sign_in_and_separate_databases(services: dict[str, Any]) -> None:
+    for name in AIRFLOW:
+        environment = services[name]["environment"]
+        assert environment["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
+        assert environment["AIRFLOW__CORE__AUTH_MANAGER"].endswith(".FabAuthManager")
+        assert environment["WAREHOUSE_URL"].endswith("@postgres:5432/labour")
+        assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].endswith("@postgres:5432/airflow")
+        assert environment["TZ"] == "Asia/Shanghai"
+
+
+def test_the_locked_packages_make_up_a_working_executor_and_sign_in() -> None:
+    # A version of celery that the provider cannot work with shows in nothing else before a worker starts.
+    from airflow.providers.celery.executors.celery_executor import CeleryExecutor
+    from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
+
+    assert [CeleryExecutor.__name__, FabAuthManager.__name__] == ["CeleryExecutor", "FabAuthManager"]
+
+
+def test_airflow_knows_every_setting(services: dict[str, Any]) -> None:
+    from airflow.configuration import conf
+    from airflow.providers_manager import ProvidersManager
+
+    ProvidersManager().initialize_providers_configuration()
+    known = conf.configuration_description
+    for name in services["worker"]["environment"]:
+        if name.startswith("AIRFLOW__"):
+            section, key = name.removeprefix("AIRFLOW__").lower().split("__")
+            assert key in known[section]["options"], name
+
+
+def test_workers_can_be_added_and_share_the_folders(services: dict[str, Any]) -> None:
+    worker = services["worker"]
+    assert "container_name" not in worker
+    assert "ports" not in worker
+    mounted = {mount.rsplit(":", 1)[1] for mount in worker["volumes"]}
+    assert mounted == {f"/opt/labour/var/{name}" for name in ("inbox", "landing", "outbox", "work")} | {
+        "/opt/airflow/logs"
+    }
+
+
+def test_only_the_api_server_is_reached_from_outside_and_only_locally(services: dict[str, Any]) -> None:
+    assert {name: service["ports"] for name, service in services.items() if "ports" in service} == {
+        "api-server": ["${AIRFLOW_BIND:-127.0.0.1}:${AIRFLOW_PORT:-8080}:8080"]
+    }
+
+
+def test_the_image_is_this_lock_without_root_or_new_syntax(services: dict[str, Any]) -> None:
+    lines = (PROJECT_ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    assert "FROM python:3.11-slim-bookworm" in lines
+    assert [line for line in lines if line.startswith("USER")] == ["USER labour"]
+    assert not [line for line in lines if "--mount" in line or line.startswith("# syntax") or "<<" in line]
+    assert "COPY requirements.lock ./" in lines
+    assert services["postgres"]["image"] == "postgres:18"
+    assert services["redis"]["image"] == "redis:7"
+
+
+def test_example_and_secrets_name_the_same_things() -> None:
+    example = (PROJECT_ROOT / ".env.example").read_text(encoding="utf-8")
+    assert re.findall(r"^(\w+)=(.*)$", example, re.MULTILINE) == [(name, "") for name in SECRETS]
+    documented = set(re.findall(r"^# ([A-Z_]+)=", example, re.MULTILINE))
+    optional = set(re.findall(r"\$\{(\w+):-", TEXT))
+    assert optional <= documented
+
+
+def test_secrets_are_random_private_and_never_overwritten(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.env", tmp_path / "b.env"
+    write_env(first)
+    write_env(second)
+    assert stat.S_IMODE(first.stat().st_mode) == 0o600
+    values = [dict(re.findall(r"^(\w+)=(.+)$", path.read_text(), re.MULTILINE)) for path in (first, second)]
+    assert set(values[0]) == set(SECRETS)
+    assert not set(values[0].values()) & set(values[1].values())
+    assert len(base64.urlsafe_b64decode(values[0]["AIRFLOW_FERNET_KEY"])) == 32
+    before = first.read_text()
+    with pytest.raises(EnvFileExistsError, match="move the file away first"):
+        write_env(first)
+    assert first.read_text() == before
