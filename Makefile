@@ -51,7 +51,7 @@ bench: install ## how long reading workbooks takes on this machine | 测量读�
 	@$(BIN)/python -m tests.bench.bench_reading
 
 docs: install ## the models and their columns as one HTML file | 生成数据模型文档（单个网页）
-	@$(BIN)/python -m include.warehouse.dbt docs
+	@$(BIN)/python -m include.warehouse.docs
 
 psql: install ## a SQL shell on the warehouse | 打开数据库命令行
 	@$(BIN)/python -m include.warehouse.connection psql

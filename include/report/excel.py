@@ -24,7 +24,9 @@ HEAD_FACE = "黑体"
 # Ratios go in unrounded, so that the reader can compute on; the number format rounds what is seen.
 NUMBER_FORMATS = {"rate": "0.0%", "change": "0.0%", "points": "0.0", "yuan": "#,##0.00", "days": "0.0"}
 FIRST_ROW = 3
+ROWS_BESIDE_CHART = 20
 _A4 = 9
+_PIXELS_PER_CHARACTER, _PIXELS_PER_ROW = 7, 20
 
 
 def write_excel(figures: ReportFigures, path: Path) -> None:
@@ -179,7 +181,7 @@ class _Book:
             sheet.write_string(last + 1, 0, note, self.form(font_size=10, font_color="#595959"))
         sheet.freeze_panes(FIRST_ROW + 1, labels)
         sheet.repeat_rows(FIRST_ROW)
-        self.chart(sheet, key, table)
+        self.chart(sheet, key, table, sum(width * stretch for width in widths))
 
     def width(self, table: Table, at: int, title: str) -> float:
         longest = max(
@@ -203,8 +205,11 @@ class _Book:
 
     # -- charts ----------------------------------------------------------------------------------------------------
 
-    def chart(self, sheet: Worksheet, key: str, table: Table) -> None:
-        """A native chart over the sheet's own cells, under the table."""
+    def chart(self, sheet: Worksheet, key: str, table: Table, characters: float) -> None:
+        """A native chart over the sheet's own cells, under the table and no wider than it.
+
+        Table and chart print on one page; beside a long table the chart stays on the screen.
+        """
         if key not in texts()["charts"]:
             return
         spec = chart(key, self.figures)
@@ -279,10 +284,14 @@ class _Book:
             drawn.combine(line)
             drawn.set_legend({"position": "bottom", "font": font})
         height = 90 + 26 * len(spec.categories) if spec.kind == "bar" else 340
-        drawn.set_size({"width": 640, "height": height})
-        top = FIRST_ROW + len(table.rows) + 3
-        sheet.insert_chart(top, 0, drawn)
-        sheet.print_area(0, 0, top + height // 20 + 1, len(table.columns) - 1)
+        width = min(int(characters * _PIXELS_PER_CHARACTER), 760)
+        drawn.set_size({"width": width, "height": height})
+        last = FIRST_ROW + len(table.rows) + 1
+        sheet.insert_chart(last + 2, 0, drawn)
+        if len(table.rows) <= ROWS_BESIDE_CHART:
+            sheet.fit_to_pages(1, 1)
+            last += 3 + height // _PIXELS_PER_ROW
+        sheet.print_area(0, 0, last, len(table.columns) - 1)
 
     def chart_rows(self, sheet: Worksheet, spec: ChartSpec, table: Table, value_at: int) -> tuple[int, int, int, int]:
         """(first row, last row, category column, value column) of the plotted cells.

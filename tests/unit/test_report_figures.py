@@ -20,12 +20,24 @@ def submission(
     code: str, name: str, *, received: bool, accepted: bool, on_time: bool = True, form: str = "enterprise_status"
 ) -> dict[str, Any]:
     return {
-        "reporter_code": code, "reporter_name": name, "county_code": code, "city_code": code[:4] + "00",
-        "city_name": {"4501": "南宁市", "4507": "钦州市"}[code[:4]], "pilot_level": "市级试点", "form": form,
-        "is_expected": True, "is_received": received, "is_on_time": received and on_time, "is_accepted": accepted,
-        "is_first_pass": accepted, "accepted_at": RECEIVED if accepted else None, "findings_e": 0 if received else None,
-        "findings_r": 1 if received else None, "findings_w": 2 if received else None, "is_sample": received,
-    }  # fmt: skip
+        "reporter_code": code,
+        "reporter_name": name,
+        "county_code": code,
+        "city_code": code[:4] + "00",
+        "city_name": {"4501": "南宁市", "4507": "钦州市"}[code[:4]],
+        "pilot_level": "市级试点",
+        "form": form,
+        "is_expected": True,
+        "is_received": received,
+        "is_on_time": received and on_time,
+        "is_accepted": accepted,
+        "is_first_pass": accepted,
+        "accepted_at": RECEIVED if accepted else None,
+        "findings_e": 0 if received else None,
+        "findings_r": 1 if received else None,
+        "findings_w": 2 if received else None,
+        "is_sample": received,
+    }
 
 
 def summary(code: str, **measures: int | None) -> dict[str, Any]:
@@ -54,13 +66,27 @@ def summary(code: str, **measures: int | None) -> dict[str, Any]:
 def small(**changes: Any) -> ReportFigures:
     """宾阳县 sent: 400 heads, 100 short (80 last month); 灵山县 sent nothing this month, 500 heads last month."""
     here = {
-        "headcount_persons": 400, "workers_persons": 300, "skilled_persons": 100, "high_skilled_persons": 25,
-        "skill_junior_persons": 75, "skill_senior_persons": 25, "shortage_now_persons": 100, "hired_persons": 10,
-        "leavers_persons": 4, "shortage_expansion_persons": 60, "lfl_headcount_persons": 400,
-        "lfl_previous_headcount_persons": 320, "lfl_shortage_now_persons": 100, "lfl_previous_shortage_now_persons": 80,
-        "lfl_skilled_persons": 100, "lfl_previous_skilled_persons": 100, "lfl_high_skilled_persons": 25,
-        "lfl_previous_high_skilled_persons": 20, "previous_headcount_persons": 820, "previous_shortage_now_persons": 200,
-    }  # fmt: skip
+        "headcount_persons": 400,
+        "workers_persons": 300,
+        "skilled_persons": 100,
+        "high_skilled_persons": 25,
+        "skill_junior_persons": 75,
+        "skill_senior_persons": 25,
+        "shortage_now_persons": 100,
+        "hired_persons": 10,
+        "leavers_persons": 4,
+        "shortage_expansion_persons": 60,
+        "lfl_headcount_persons": 400,
+        "lfl_previous_headcount_persons": 320,
+        "lfl_shortage_now_persons": 100,
+        "lfl_previous_shortage_now_persons": 80,
+        "lfl_skilled_persons": 100,
+        "lfl_previous_skilled_persons": 100,
+        "lfl_high_skilled_persons": 25,
+        "lfl_previous_high_skilled_persons": 20,
+        "previous_headcount_persons": 820,
+        "previous_shortage_now_persons": 200,
+    }
     province = summary("450000", **here) | {"expected_reporters": 2}
     nothing = {name: None for name in summary("450721") if name.endswith(("_persons", "enterprises"))}
     absent = summary("450721", **nothing) | {"covered_reporters": 0, "lfl_reporters": 0}
@@ -69,10 +95,30 @@ def small(**changes: Any) -> ReportFigures:
             submission("450126", "宾阳县", received=True, accepted=True, on_time=False),
             submission("450721", "灵山县", received=False, accepted=False),
         ],
-        "summary": [province, summary("450100", **here), summary("450126", **here), absent, absent | {"region_code": "450700"}],
-        "trend": [{"period": "2026-03", "shortage_now_persons": 100, "headcount_persons": 400, "covered_reporters": 1, "expected_reporters": 2}],
-        "industries": [], "sizes": [], "persistent": [], "posts": [], "training": [], "subsidies": [], "definitions": [],
-    }  # fmt: skip
+        "summary": [
+            province,
+            summary("450100", **here),
+            summary("450126", **here),
+            absent,
+            absent | {"region_code": "450700"},
+        ],
+        "trend": [
+            {
+                "period": "2026-03",
+                "shortage_now_persons": 100,
+                "headcount_persons": 400,
+                "covered_reporters": 1,
+                "expected_reporters": 2,
+            }
+        ],
+        "industries": [],
+        "sizes": [],
+        "persistent": [],
+        "posts": [],
+        "training": [],
+        "subsidies": [],
+        "definitions": [],
+    }
     return assemble(MartRows(**(content | changes)), "2026-03")
 
 
@@ -139,9 +185,15 @@ def test_persistence_needs_three_months_on_file() -> None:
     assert figures.figures["province.persistently_short_enterprises"].absence == "previous_missing"
     assert "shortage_persistent" not in figures.tables
     months = [
-        {"period": period, "shortage_now_persons": 100, "headcount_persons": 400, "covered_reporters": 1, "expected_reporters": 2}
+        {
+            "period": period,
+            "shortage_now_persons": 100,
+            "headcount_persons": 400,
+            "covered_reporters": 1,
+            "expected_reporters": 2,
+        }
         for period in ("2026-01", "2026-02", "2026-03")
-    ]  # fmt: skip
+    ]
     one = {
         "city_code": "450100",
         "short_enterprises": 1,
@@ -156,18 +208,27 @@ def test_persistence_needs_three_months_on_file() -> None:
 
 def industry(code: str, short: int, **more: Any) -> dict[str, Any]:
     return {
-        "industry_code": code, "industry_name": f"行业{code}", "enterprises": 1, "short_enterprises": 1, "headcount_persons": 90,
-        "shortage_now_persons": Decimal(short), "shortage_expansion_persons": 0, "lfl_shortage_now_persons": short,
+        "industry_code": code,
+        "industry_name": f"行业{code}",
+        "enterprises": 1,
+        "short_enterprises": 1,
+        "headcount_persons": 90,
+        "shortage_now_persons": Decimal(short),
+        "shortage_expansion_persons": 0,
+        "lfl_shortage_now_persons": short,
         "lfl_previous_shortage_now_persons": 0,
-    } | more  # fmt: skip
+    } | more
 
 
 def test_industries_are_ranked_and_the_unclassified_is_not() -> None:
     figures = small(industries=[industry("13", 10), industry("00", 50), industry("39", 10), industry("14", 0)])
     rows = figures.tables["shortage_industry"].rows
     assert [(cell_text(row.cells[0]), row.cells[1]) for row in rows] == [
-        ("1", "行业13"), ("2", "行业39"), ("—", "行业00"), ("—", "行业14")
-    ]  # fmt: skip
+        ("1", "行业13"),
+        ("2", "行业39"),
+        ("—", "行业00"),
+        ("—", "行业14"),
+    ]
     assert value(figures, "industry.13.shortage_rate") == Decimal("0.1")
     text = "".join(block.text for block in blocks(figures) if isinstance(block, Paragraph))
     assert "缺工人数居前的为行业1310人、行业3910人。" in text
@@ -176,9 +237,16 @@ def test_industries_are_ranked_and_the_unclassified_is_not() -> None:
 def claim(fund: str, item: str, paid: str | None, claims: int = 3) -> dict[str, Any]:
     amount = None if paid is None else Decimal(paid)
     return {
-        "fund": fund, "item_code": item, "item": f"补贴{item}", "claims": Decimal(claims), "applied_yuan": amount,
-        "approved_yuan": amount, "advanced_yuan": None, "paid_yuan": amount, "over_limit_claims": 0,
-    }  # fmt: skip
+        "fund": fund,
+        "item_code": item,
+        "item": f"补贴{item}",
+        "claims": Decimal(claims),
+        "applied_yuan": amount,
+        "approved_yuan": amount,
+        "advanced_yuan": None,
+        "paid_yuan": amount,
+        "over_limit_claims": 0,
+    }
 
 
 def test_subsidies_add_up_by_fund_and_item_and_a_blank_stays_blank() -> None:
@@ -193,10 +261,17 @@ def test_subsidies_add_up_by_fund_and_item_and_a_blank_stays_blank() -> None:
 
 def test_training_delivered_against_needed() -> None:
     rows = [
-        {"occupation_code": "6-31-01-03", "occupation_name": "电工", "training_level": level, "training_type": "岗前培训",
-         "needed_persons": needed, "needed_subsidised_persons": None, "delivered_persons": done}
+        {
+            "occupation_code": "6-31-01-03",
+            "occupation_name": "电工",
+            "training_level": level,
+            "training_type": "岗前培训",
+            "needed_persons": needed,
+            "needed_subsidised_persons": None,
+            "delivered_persons": done,
+        }
         for level, needed, done in (("高级工", 30, 6), ("初级工", 10, 4), (None, 0, 2))
-    ]  # fmt: skip
+    ]
     figures = small(training=rows)
     assert value(figures, "training.needed") == 40
     assert value(figures, "training.delivered") == 12

@@ -204,7 +204,9 @@ def test_the_workbook_holds_every_table_raw_and_ready_to_print(figures: ReportFi
         sheet = workbook[names[key]]
         assert sheet.freeze_panes and sheet.print_title_rows == "$4:$4"
         assert sheet.page_setup.orientation == "landscape" and sheet.page_setup.paperSize == 9
-        assert (sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight) == (1, 0)
+        assert sheet.sheet_properties.pageSetUpPr.fitToPage
+        assert sheet.page_setup.fitToWidth in (None, 1)  # left out means 1
+        assert sheet.page_setup.fitToHeight == 0 or sheet._charts
         assert "演示数据" in sheet.oddHeader.center.text and "演示数据" in sheet["A2"].value
         for row, line in enumerate(table.rows, start=5):
             for at, cell in enumerate(line.cells, start=1):
