@@ -96,17 +96,10 @@ def conn(warehouse: str) -> Iterator[psycopg.Connection[Any]]:
 
 @pytest.fixture
 def clean_warehouse(warehouse: str) -> str:
-    """The session's warehouse with every schema dropped and the migrations applied again; its URL."""
-    from include.warehouse.connection import connect
-    from include.warehouse.migrate import migrate
+    """The session's warehouse, emptied; its URL."""
+    from tests.databases import empty_warehouse
 
-    with connect(autocommit=True) as connection:
-        schemas = connection.execute(
-            r"select nspname from pg_namespace where nspname !~ '^(pg_|information_schema$|public$)'"
-        ).fetchall()
-        for (schema,) in schemas:
-            connection.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(schema)))
-        migrate(connection)
+    empty_warehouse()
     return warehouse
 
 

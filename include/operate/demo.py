@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from include.operate.chain import ChainResult, drive
+from include.operate.chain import COLLECT, ChainResult, drive
 from include.operate.session import Clock, heading, print_account, print_outputs, session, verdict
 from include.settings import get_settings
 
@@ -31,7 +31,7 @@ def demo() -> int:
         result: ChainResult = drive(
             opened.client, opened.conn, inbox=inbox, periods=periods, say=clock.say, seconds=SECONDS
         )
-        if not result.runs or not any(run.period for run, _ in result.runs):
+        if all(run.dag_id == COLLECT for run, _ in result.runs):
             clock.say("没有新文件，一切照旧 / nothing new, nothing changed")
         chain_seconds = clock.seconds
         print_account(opened, periods)

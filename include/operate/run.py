@@ -58,6 +58,12 @@ def run(period: str, inbox: str) -> int:
         print(summary.findings_table(opened.conn, period))
         missing = print_outputs(opened, [period])
         code = verdict(result, missing)
+        for other, state in period_states(opened.conn).items():
+            if state.pending:
+                print(
+                    f"另有 {other} 的 {state.pending} 份文件已登记、未处理 / {state.pending} files of {other} wait: "
+                    f"make run PERIOD={other} INBOX={inbox}"
+                )
     heading("结果 / result")
     if code == 0:
         print(f"✓ {period} 月报已生成并核对一致 / the report exists and reconciles")

@@ -81,6 +81,7 @@ class Supervisor:
         self.children: dict[int, str] = {}
         self.restarts: dict[str, int] = {}
         self.stopping = False
+        self.is_watching = False
 
     def run(self) -> int:
         """Start all and watch until told to stop; 0 after a stop that was asked for."""
@@ -106,6 +107,10 @@ class Supervisor:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
+        if not self.is_watching:
+            # Still importing: no task can be running, and PostgreSQL rolls a half-done migration back.
+            say("told to stop while starting: stopped")
+            os.killpg(os.getpgrp(), signal.SIGKILL)
 
     def _migrate(self) -> bool:
         """Bring the metadata database up to date; skipped when the stamp says that it is."""
@@ -165,6 +170,7 @@ class Supervisor:
             time.sleep(0.05)
 
     def _watch(self) -> int:
+        self.is_watching = True
         while not self.stopping:
             if self.parent is not None and os.getppid() != self.parent:
                 say("the process that started this stack is gone: stopping")

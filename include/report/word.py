@@ -191,6 +191,7 @@ class _Report:
         form.line_spacing_rule = WD_LINE_SPACING.EXACTLY
         form.line_spacing = Pt(line_pt)
         form.keep_with_next = keep
+        _off_grid(paragraph)
         self.run(paragraph, text, face, size)
         return paragraph
 
@@ -217,6 +218,7 @@ class _Report:
             paragraph.paragraph_format.line_spacing = Pt(12)
             return
         paragraph.paragraph_format.line_spacing = Pt(16)
+        _off_grid(paragraph)
         paragraph.paragraph_format.space_after = Pt(8)
         self.run(paragraph, text, BODY_FACE, 10.5)
 
@@ -432,6 +434,14 @@ def _tighten(properties: Any) -> None:
         properties.append(spacing)
     excess = BODY_PT - TEXT_WIDTH_MM / 25.4 * 72 / CHARS_PER_LINE
     spacing.set(qn("w:val"), str(-math.ceil(excess * _TWIPS_PER_PT)))
+
+
+def _off_grid(paragraph: DocxParagraph) -> None:
+    """Lines of another height than the body's would be stretched to whole lines of the page's grid."""
+    snap = OxmlElement("w:snapToGrid")
+    snap.set(qn("w:val"), "0")
+    properties = paragraph._p.get_or_add_pPr()
+    properties.insert_element_before(snap, "w:spacing", "w:ind", "w:contextualSpacing", "w:jc", "w:rPr", "w:sectPr")
 
 
 def _indent(paragraph: DocxParagraph, values: dict[str, str]) -> None:

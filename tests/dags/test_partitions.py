@@ -165,3 +165,17 @@ def test_every_tenth_working_day_lies_within_the_days_of_the_clock() -> None:
     days = [(nth_working_day(period, 10) + timedelta(days=1)).day for period in months]
     assert min(days) >= 12
     assert max(days) <= 25
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "announced"), [(None, ["2026-09", "2026-10"]), ("2026-10", ["2026-10"]), ("2026-08", [])]
+)
+def test_a_collection_of_one_period_announces_it_alone(
+    dags: dict[str, Any], monkeypatch: pytest.MonkeyPatch, asked_for: str | None, announced: list[str]
+) -> None:
+    import include.pipeline.collect as pipeline
+
+    found = pipeline.CollectResult(periods=["2026-09", "2026-10"], files=2, new=2, duplicates=0, refused=0)
+    monkeypatch.setattr(pipeline, "collect", lambda inbox: found)
+    collect = dags["collect_submissions"].get_task("collect").python_callable
+    assert collect(params={"inbox": None}, partition_key=asked_for) == announced

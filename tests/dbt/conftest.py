@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,37 +20,56 @@ from include.warehouse.migrate import migrate
 from tests.dbt.province import fill
 
 
-@pytest.fixture(scope="package")
+@contextmanager
+def _warehouse_at(url: str) -> Iterator[None]:
+    """Settings lead to the database meanwhile."""
+    os.environ["WAREHOUSE_URL"] = url
+    get_settings.cache_clear()
+    try:
+        yield
+    finally:
+        del os.environ["WAREHOUSE_URL"]
+        get_settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
 def small_province(var_dir: Path) -> Iterator[str]:
-    """URL of a database with ledger and raw rows of the small province; settings lead there meanwhile."""
+    """URL of a database with ledger and raw rows of the small province."""
     embedded.start()
     name = f"dbt_{uuid4().hex[:12]}"
     with psycopg.connect(embedded.url("postgres"), autocommit=True) as admin:
         admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
-        os.environ["WAREHOUSE_URL"] = embedded.url(name)
-        get_settings.cache_clear()
-        with connect() as conn:
+        with _warehouse_at(embedded.url(name)), connect() as conn:
             migrate(conn)
             fill(conn)
             conn.commit()
         yield embedded.url(name)
-        del os.environ["WAREHOUSE_URL"]
-        get_settings.cache_clear()
         admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(autouse=True)
+def in_small_province(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Settings of a test that uses the small province lead there, and nobody else's do."""
+    if "small_province" not in request.fixturenames:
+        yield
+        return
+    with _warehouse_at(request.getfixturevalue("small_province")):
+        yield
+
+
+@pytest.fixture(scope="session")
 def built(small_province: str) -> dict[str, Any]:
     """The three months built, the last one first, and what the last one held before the earlier ones existed."""
     from include.warehouse.dbt import dbt_build
     from tests.dbt.checksums import period_checksums
 
     results, before = {}, {}
-    for period in ("2026-03", "2026-01", "2026-02"):
-        results[period] = dbt_build(period)
-        with connect() as conn:
-            before[period] = period_checksums(conn, period)
-    results["again"] = dbt_build("2026-03")
+    with _warehouse_at(small_province):
+        for period in ("2026-03", "2026-01", "2026-02"):
+            results[period] = dbt_build(period)
+            with connect() as conn:
+                before[period] = period_checksums(conn, period)
+        results["again"] = dbt_build("2026-03")
     return {"results": results, "checksums": before}
 
 

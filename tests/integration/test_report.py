@@ -166,9 +166,9 @@ def months(warehouse: str) -> Iterator[None]:
         for period, due, closes in ((LAST, "2026-04-08", "2026-04-15"), (NOW, "2026-05-12", "2026-05-19")):
             insert(conn, "intake.reporting_period", period=period, due_on=due, closes_on=closes, state="open")
             for form in FORMS:
-                partition = f"raw.{form}_{period.replace('-', '_')}"
+                name = f"raw.{form}_{period.replace('-', '_')}"
                 conn.execute(
-                    f"create table if not exists {partition} partition of raw.{form} for values in ('{period}')".encode()
+                    f"create table if not exists {name} partition of raw.{form} for values in ('{period}')".encode()
                 )
         for code, name, city in REPORTERS:
             insert(
