@@ -350,6 +350,8 @@ def _training(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "needed_persons": needed,
             "needed_subsidised_persons": needed // 2,
             "delivered_persons": needed // 5,
+            "needed_both_persons": needed,
+            "delivered_both_persons": needed // 5,
         }
         for (code, level, kind), needed in sorted(totals.items(), key=str)
     ]

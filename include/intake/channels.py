@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from include.intake.calendar import SHANGHAI
@@ -80,15 +81,26 @@ class LocalFolder:
             if name.endswith(_IGNORED_SUFFIXES) or any(part.startswith(_IGNORED_PREFIXES) for part in inside.parts):
                 continue
             status = path.stat()
+            shown = PurePosixPath(_readable(inside.as_posix()))
             found.append(
                 Arrival(
                     channel=self.name,
-                    path_in_channel=inside.as_posix(),
-                    file_name=path.name,
-                    folder=inside.parent.as_posix() if inside.parent != Path() else "",
+                    path_in_channel=shown.as_posix(),
+                    file_name=shown.name,
+                    folder=shown.parent.as_posix() if shown.parent != PurePosixPath() else "",
                     received_at=datetime.fromtimestamp(status.st_mtime, tz=SHANGHAI),
                     size_bytes=status.st_size,
                     location=path,
                 )
             )
         yield from sorted(found, key=lambda arrival: (arrival.received_at, arrival.path_in_channel))
+
+
+def _readable(path: str) -> str:
+    """A path as text that can be stored: archives packed on Chinese Windows unpack to names of GBK bytes, which Python
+    keeps as lone surrogates and no database takes."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path).decode("gb18030", errors="replace")
+    return path

@@ -8,6 +8,7 @@ arithmetic are taken out, and every text written here is neutralised. The same i
 
 from __future__ import annotations
 
+import glob
 import io
 import logging
 import math
@@ -71,6 +72,11 @@ _VALUE_CHARACTERS = 120
 
 _ORDER: Mapping[Severity, int] = {"E": 0, "R": 1, "W": 2}
 _LEVELS: Mapping[Severity, str] = {"E": "整表退回", "R": "本行暂扣", "W": "请核对"}
+_RESULTS: Mapping[Severity, str] = {
+    "E": "结果：有报表被整表退回，请更正后重新报送。",
+    "R": "结果：报表已接收，标橙色的行暂不入库，请更正后重新报送。",
+    "W": "结果：报表已接收入库，请核对下列各条。",
+}
 _COLOURS: Mapping[Severity, str] = {"E": "FFFF9B9B", "R": "FFFFC98A", "W": "FFFFF3A6"}
 _FILLS: Mapping[Severity, PatternFill] = {
     severity: PatternFill("solid", start_color=colour, end_color=colour) for severity, colour in _COLOURS.items()
@@ -266,6 +272,8 @@ def _loaded(original: bytes) -> openpyxl.Workbook | None:
         return None
     for sheet in book.worksheets:
         _disarm(sheet)
+        if not _has_print_setup(sheet):
+            _fit_page(sheet, landscape=True)
     cast(Any, book).calculation.fullCalcOnLoad = True
     return book
 
@@ -399,7 +407,7 @@ def _texts(finding: Finding) -> tuple[str, str]:
     facts: dict[str, Any] = {"value": finding.value if finding.value not in (None, "") else "（空）"}
     facts["cell"] = finding.cell or ""
     facts.update(finding.params)
-    return words.message_zh.format_map(facts), words.mend_zh.format_map(facts)
+    return words.message_zh.format_map(facts).rstrip("。"), words.mend_zh.format_map(facts)
 
 
 def _mark_cells(book: openpyxl.Workbook, findings: Iterable[Finding]) -> None:
@@ -457,7 +465,8 @@ def _write_listing(
     counts = Counter(finding.severity for finding in findings)
     number = "，".join(f"{_LEVELS[severity]} {counts[severity]} 条" for severity in _ORDER if counts[severity])
     cap = f"问题较多，本表只列出最要紧的前 {DETAIL_LIMIT} 条。" if len(findings) > DETAIL_LIMIT else ""
-    summary = f"文件：{file_name}　　共 {len(findings)} 条：{number}。{cap}"
+    result = _RESULTS[min((finding.severity for finding in findings), key=_ORDER.__getitem__, default="W")]
+    summary = f"文件：{file_name}　　{result}　　共 {len(findings)} 条：{number}。{cap}"
     lines = [title, summary, _HOW_TO + (_COPIED if copied else _NOT_COPIED)]
     for row, text in enumerate(lines, start=1):
         sheet.merge_cells(start_row=row, start_column=1, end_row=row, end_column=last)
@@ -590,6 +599,14 @@ def _fit_page(sheet: Worksheet, *, landscape: bool) -> None:
     margins.header = margins.footer = 0.3
 
 
+def _has_print_setup(sheet: Worksheet) -> bool:
+    """Whether the county chose how its sheet prints: fitted to pages, scaled, or turned."""
+    fitted = sheet.sheet_properties.pageSetUpPr
+    setup = sheet.page_setup
+    turned = setup.orientation not in (None, "default", "portrait")
+    return bool(fitted and fitted.fitToPage) or setup.scale not in (None, 100) or turned
+
+
 def _period_zh(period: str | None) -> str:
     return f"{period[:4]}年{int(period[5:])}月" if period else ""
 
@@ -599,6 +616,9 @@ def _save(book: openpyxl.Workbook, destination: Path) -> Path:
     book.properties.created = book.properties.modified = _FIXED_TIME
     buffer = io.BytesIO()
     book.save(buffer)
+    # What a process left that was killed while it wrote this very workbook.
+    for stale in destination.parent.glob(f".{glob.escape(destination.name)}.*"):
+        stale.unlink(missing_ok=True)
     unfinished = destination.with_name(f".{destination.name}.{os.getpid()}")
     unfinished.write_bytes(fixed_zip(buffer.getvalue()))
     unfinished.replace(destination)

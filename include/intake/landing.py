@@ -18,7 +18,8 @@ def sha256_of(data: bytes) -> str:
 
 
 class LandingStore:
-    """Content-addressed folder: ``<root>/<first two digits>/<sha256>``."""
+    """Content-addressed folder: ``<root>/<first two digits>/<sha256>``. The files carry personal columns: they are
+    readable by their owner only."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -36,14 +37,15 @@ class LandingStore:
         target = self.path_of(sha256)
         if target.exists():
             return sha256
-        target.parent.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        target.parent.mkdir(exist_ok=True, mode=0o700)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".incoming-")
         try:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.chmod(temporary, 0o440)
+            os.chmod(temporary, 0o400)
             os.replace(temporary, target)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

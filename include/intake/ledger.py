@@ -47,7 +47,7 @@ _RECEIPT_COLUMNS = "receipt_id, sha256, file_name, channel_path, received_at, pe
 
 
 def sync_reporters(conn: psycopg.Connection, reporters: Sequence[Reporter]) -> None:
-    """Mirror the configured list into ``intake.reporter``; one that left the list ends, its history stays."""
+    """Mirror the configured list into ``intake.reporter``; one that left the list keeps its row, for its history."""
     with conn.cursor() as cursor:
         cursor.executemany(
             """
@@ -105,6 +105,14 @@ def open_period(
         )
 
 
+def open_periods(conn: psycopg.Connection) -> list[str]:
+    """Periods that are not closed, oldest first."""
+    return [
+        row[0]
+        for row in conn.execute("select period from intake.reporting_period where state = 'open' order by period")
+    ]
+
+
 def seen_arrivals(conn: psycopg.Connection, channel: str) -> set[tuple[str, datetime, int]]:
     """(path, received_at, size) of everything already in the ledger: these need not be read again."""
     rows = conn.execute(
@@ -113,13 +121,18 @@ def seen_arrivals(conn: psycopg.Connection, channel: str) -> set[tuple[str, date
     return {(path, received_at, size) for path, received_at, size in rows}
 
 
-def same_content(conn: psycopg.Connection, sha256: str) -> Receipt | None:
-    """The earliest receipt of the same bytes that was not refused."""
+def same_content(
+    conn: psycopg.Connection, sha256: str, period: str | None, reporter_code: str | None
+) -> Receipt | None:
+    """The earliest receipt of the same bytes that was not refused, for this period and reporter where they are known:
+    an empty form told apart by its folder alone has the same bytes in every county."""
     with conn.cursor(row_factory=class_row(Receipt)) as cursor:
         return cursor.execute(
             f"select {_RECEIPT_COLUMNS} from intake.received_file"
-            " where sha256 = %s and outcome in ('pending', 'processed') order by receipt_id limit 1",
-            (sha256,),
+            " where sha256 = %s and outcome in ('pending', 'processed')"
+            " and period = coalesce(%s, period) and reporter_code = coalesce(%s, reporter_code)"
+            " order by receipt_id limit 1",
+            (sha256, period, reporter_code),
         ).fetchone()
 
 
@@ -162,11 +175,12 @@ def set_file_outcome(conn: psycopg.Connection, receipt_id: int, outcome: FileOut
 
 
 def pending_receipts(conn: psycopg.Connection, period: str) -> list[Receipt]:
-    """Files of the period that wait to be read, in the order they arrived."""
+    """Files of the period that wait to be read, in the order they were entered: of two files that a clerk sent one
+    after the other the second is the correction, whatever time its copy carries."""
     with conn.cursor(row_factory=class_row(Receipt)) as cursor:
         return cursor.execute(
             f"select {_RECEIPT_COLUMNS} from intake.received_file where period = %s and outcome = 'pending'"
-            " order by received_at, receipt_id",
+            " order by receipt_id",
             (period,),
         ).fetchall()
 

@@ -6,7 +6,7 @@ what is wrong with it comes back as findings.
 
 from __future__ import annotations
 
-import math
+import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +36,8 @@ from include.intake.reporters import Reporter
 from include.intake.values import Place, normalise, parse_number, show
 from include.intake.workbook import FileKind, Refused, Sheet, Workbook, open_workbook
 from include.quality.findings import Finding, cell_address
+
+log = logging.getLogger(__name__)
 
 META_SHEET = "_meta"
 #: A control total differs when it is off by more than half a cent: sums of floats are not exact.
@@ -139,22 +141,38 @@ def identify_workbook(data: bytes, file_name: str, folder: str | None, reporters
         return _survey(data, file_name, folder, reporters).identification
     except Refused as refusal:
         return _unopened(refusal.finding, file_name, folder, reporters)
+    except Exception as error:  # a file that no test foresaw must not stop the other counties
+        return _unopened(_unforeseen(error, file_name), file_name, folder, reporters)
 
 
 def read_workbook(data: bytes, file_name: str, folder: str | None, reporters: Sequence[Reporter]) -> WorkbookReading:
     """All forms of a workbook. Arguments as in :func:`identify_workbook`; never raises on a bad file."""
     try:
         survey = _survey(data, file_name, folder, reporters)
+        tables: dict[str, FormTable] = {}
+        for item in survey.sheets:
+            table = tables.setdefault(item.form.name, FormTable(item.form.name))
+            _read_sheet(item, table)
+        for table in tables.values():
+            _finish(table)
     except Refused as refusal:
         identification = _unopened(refusal.finding, file_name, folder, reporters)
         return WorkbookReading(identification, [], list(identification.findings))
-    tables: dict[str, FormTable] = {}
-    for item in survey.sheets:
-        table = tables.setdefault(item.form.name, FormTable(item.form.name))
-        _read_sheet(item, table)
-    for table in tables.values():
-        _finish(table)
+    except Exception as error:  # as in identify_workbook
+        identification = _unopened(_unforeseen(error, file_name), file_name, folder, reporters)
+        return WorkbookReading(identification, [], list(identification.findings))
     return WorkbookReading(survey.identification, list(tables.values()), list(survey.identification.findings))
+
+
+def _unforeseen(error: Exception, file_name: str) -> Finding:
+    """The finding for a fault of the reader. The log names the place in the code; the exception's own text stays out
+    of it, since it may quote a cell."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    place = f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}" if last else "?"
+    log.error("the reader failed on %s: %s at %s", file_name, type(error).__name__, place)
+    return Finding("E-FILE-011", params={"file": file_name})
 
 
 def _unopened(finding: Finding, file_name: str, folder: str | None, reporters: Sequence[Reporter]) -> Identification:
@@ -285,7 +303,7 @@ def _read_sheet(item: _FormSheet, table: FormTable) -> None:
         cells = {column.index: list(by_column[column.index]) for column in fields}
         _check_strays(item, by_column, table)
     merged_numbers = _fill_down(item, fields, cells, first)
-    body = _sort_rows(item, fields, cells, raw, first)
+    body = _sort_rows(fields, cells, raw, first)
     _check_body(item, fields, body, table)
     _check_hidden(item, fields, body, table)
     _take_rows(item, fields, cells, body, table)
@@ -457,7 +475,6 @@ def _is_total_text(text: str) -> bool:
 
 
 def _sort_rows(
-    item: _FormSheet,
     fields: Sequence[HeaderColumn],
     cells: Mapping[int, list[Any]],
     raw: Sequence[Sequence[Any]],
@@ -487,7 +504,7 @@ def _sort_rows(
     not_data = bytearray(len(raw))
     for position in sorted(odd):
         row = raw[position]
-        kind = _row_kind(item, row, mapped, sequence, position == 0)
+        kind = _row_kind(row, mapped, sequence, position == 0)
         if kind == "data" and body.tail is None:
             continue
         not_data[position] = 1
@@ -507,9 +524,7 @@ def _sort_rows(
     return body
 
 
-def _row_kind(
-    item: _FormSheet, row: Sequence[Any], mapped: Mapping[int, HeaderColumn], sequence: set[int], is_first: bool
-) -> str:
+def _row_kind(row: Sequence[Any], mapped: Mapping[int, HeaderColumn], sequence: set[int], is_first: bool) -> str:
     filled = [
         (index, cell) for index, cell in enumerate(row) if cell != "" and not (type(cell) is str and cell.isspace())
     ]
@@ -559,9 +574,9 @@ def _check_body(item: _FormSheet, fields: Sequence[HeaderColumn], body: _Body, t
     if not body.below_tail or body.tail is None:
         return
     rows = [body.first + position + 1 for position in body.below_tail]
-    tail = next(
-        (squash(cell)[:12] for cell in body.rows[body.tail] if isinstance(cell, str) and _TAIL.match(squash(cell))), ""
-    )
+    # the label alone: behind it stand names and phone numbers
+    labels = (_TAIL.match(squash(cell)) for cell in body.rows[body.tail] if isinstance(cell, str))
+    tail = next((label.group().rstrip(":：") for label in labels if label), "")
     cell = cell_address(rows[0], fields[0].index)
     params = {"tail": tail, "rows": _row_list(rows), "count": len(rows)}
     table.findings.append(
@@ -658,7 +673,7 @@ def _check_totals(
             stated = numbers[column.index][position]
             if stated is None:
                 continue
-            total = math.fsum(number for data in chosen if (number := numbers[column.index][data]) is not None)
+            total = sum(number for data in chosen if (number := numbers[column.index][data]) is not None)
             if abs(total - stated) > _TOLERANCE:
                 params |= {"count": len(chosen), "sum": show(round(total, 2))}
                 table.findings.append(Finding("W-TOT-001", **place, value=show(stated), params=params))

@@ -213,7 +213,6 @@ def _xlsx_gaps(xml: bytes, end: int, recalculated_on_load: bool) -> Iterator[tup
 
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
-_TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 
 
 def scan_ods(content: bytes) -> list[SheetScan]:
@@ -242,8 +241,8 @@ def scan_ods(content: bytes) -> list[SheetScan]:
             next_column += repeat
         elif tag in (_TABLE + "table-cell", _TABLE + "covered-table-cell"):
             repeat = int(element.get(_TABLE + "number-columns-repeated", "1"))
-            filled = element.find(_TEXT + "p") is not None or element.get(_OFFICE + "value") is not None
-            if filled:
+            # a value without text (date, boolean) and text that is no paragraph ask the reader for room all the same
+            if len(element) or any(name.startswith(_OFFICE) for name in element.attrib):
                 scan.last_row = max(scan.last_row, row)
                 scan.last_column = max(scan.last_column, column + repeat - 1)
             spans = (
@@ -387,6 +386,28 @@ def scan_xlsb_sheet(part: bytes) -> SheetScan:
             scan.merges.append((first_row, first_column, last_row, last_column))
         position += length
     return scan
+
+
+def xlsb_sheets(workbook: bytes) -> list[tuple[str, str]]:
+    """(name, relationship id) of the sheets of ``xl/workbook.bin``, in the order of their tabs."""
+    sheets: list[tuple[str, str]] = []
+    position = 0
+    while position < len(workbook):
+        identifier, position = _xlsb_number(workbook, position, 2)
+        length, position = _xlsb_number(workbook, position, 4)
+        if identifier == 156:
+            relation_id, after = _xlsb_text(workbook, position + 8)
+            sheets.append((_xlsb_text(workbook, after)[0], relation_id))
+        position += length
+    return sheets
+
+
+def _xlsb_text(part: bytes, position: int) -> tuple[str, int]:
+    characters = struct.unpack_from("<I", part, position)[0]
+    if characters == 0xFFFFFFFF:
+        return "", position + 4
+    end = position + 4 + 2 * characters
+    return part[position + 4 : end].decode("utf-16-le"), end
 
 
 def _xlsb_number(part: bytes, position: int, at_most: int) -> tuple[int, int]:

@@ -21,10 +21,10 @@ from include.forms.words import load_words
 from include.intake.identifiers import masked
 from include.quality.findings import Finding, cell_address
 
-#: the warehouse keeps counts as 32-bit integers
-MAX_INTEGER = 2_147_483_647
-#: numeric(18,2) of the ledger; no amount of a county is near it
-MAX_DECIMAL = 1e15
+#: no county counts that many; a handful of such counts of one row still adds up within the warehouse's 32-bit integers
+MAX_INTEGER = 100_000_000
+#: numeric(12,2) of the marts: a phone number in a wage column must be held back here, where only its row is lost
+MAX_DECIMAL = 1e10
 #: a spreadsheet keeps 15 significant digits: a longer code stored as a number has lost its end
 EXACT_DIGITS = 1e15
 #: day numbers of 1990-01-01 and 2099-12-31 in the 1900 date system of spreadsheets
@@ -154,7 +154,7 @@ def read_industry(value: Any) -> Read:
 _UNITS = "|".join(sorted(map(re.escape, load_words().people_units), key=len, reverse=True))
 _NUMBER = re.compile(
     rf"^(?P<sign>[-+]?)(?P<digits>\d+|\d{{1,3}}(?:,\d{{3}})+)(?P<fraction>\.\d+)?(?P<scale>[万千亿k]?)"
-    rf"(?P<unit>元|{_UNITS}|岁|周岁)?(?:[/每](?:月|人|年|人月))?$"
+    rf"(?P<unit>元|{_UNITS}|岁|周岁)?(?:[/每](?:月|人|人月|(?P<yearly>年)))?$"
 )
 _SCALES = {"": Decimal(1), "千": Decimal(1000), "k": Decimal(1000), "万": Decimal(10_000), "亿": Decimal(100_000_000)}
 _HAS_DIGIT = re.compile(r"\d")
@@ -182,6 +182,8 @@ def parse_number(text: str, unit: str | None) -> tuple[Decimal | None, int | Non
     except InvalidOperation:
         return None, NOT_A_NUMBER
     scale, named = _SCALES[match["scale"]], match["unit"]
+    if match["yearly"] and unit == "元":
+        return None, NOT_A_NUMBER  # a year's pay in a column of monthly pay is not divided by twelve on a guess
     if unit == "万元":
         # a bare number stands in 万元 already; one that names 元, 万 or 亿 is brought to it
         if match["scale"] or named == "元":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import math
 import re
 import xml.etree.ElementTree as ElementTree
 import zipfile
@@ -31,6 +32,7 @@ from include.intake.scanning import (
     scan_ods,
     scan_xlsb_sheet,
     scan_xlsx_sheet,
+    xlsb_sheets,
 )
 from include.quality.findings import Finding
 
@@ -136,7 +138,7 @@ def open_workbook(data: bytes, file_name: str) -> Workbook:
         raise _refuse("E-FILE-006", shown, reason="文件结构不完整") from error
     for name, scan in scans.items():
         _check_extent(scan.last_row + 1, scan.last_column + 1, name, shown)
-    sheets = _read(data, kind, scans, shown)
+    sheets = _read(data, scans, shown)
     findings = []
     extension = PurePosixPath(shown).suffix.lower()
     if extension not in _EXTENSIONS[kind]:
@@ -256,7 +258,7 @@ def _inspect_zip(data: bytes, file_name: str) -> tuple[FileKind, dict[str, Sheet
     if len(sheet_parts) > MAX_SHEETS:
         raise TooBig(f"含 {len(sheet_parts)} 个工作表")
     if kind == "xlsb":
-        return kind, {f"#{index}": scan_xlsb_sheet(content) for index, content in enumerate(sheet_parts.values())}
+        return kind, {name: scan_xlsb_sheet(part) for name, part in sheet_parts.items()}
     on_load = re.search(rb'fullCalcOnLoad="(?:1|true)"', parts.get("xl/workbook.xml", b"")) is not None
     return kind, {name: scan_xlsx_sheet(part, recalculated_on_load=on_load) for name, part in sheet_parts.items()}
 
@@ -286,19 +288,17 @@ _STRICT_RELATIONSHIP_ID = "{http://purl.oclc.org/ooxml/officeDocument/relationsh
 
 
 def _sheet_parts(parts: dict[str, bytes], kind: FileKind) -> dict[str, bytes]:
-    """Worksheet parts by sheet name, in workbook order (xlsb: by part order, names being in a binary part)."""
-    if kind == "xlsb":
-        found = sorted(
-            (name for name in parts if re.fullmatch(r"xl/worksheets/sheet\d+\.bin", name)),
-            key=lambda name: int(re.sub(r"\D", "", name)),
-        )
-        return {name: parts[name] for name in found}
+    """Worksheet parts by sheet name, in workbook order: the number in a part's name says nothing of its sheet."""
+    main = "xl/workbook.bin" if kind == "xlsb" else "xl/workbook.xml"
     targets = {}
-    for relation in ElementTree.fromstring(parts["xl/_rels/workbook.xml.rels"]):
+    for relation in ElementTree.fromstring(parts[f"xl/_rels/{main.removeprefix('xl/')}.rels"]):
         target = relation.get("Target", "")
         targets[relation.get("Id", "")] = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
+    if kind == "xlsb":
+        named = [(name, targets.get(relation_id, "")) for name, relation_id in xlsb_sheets(parts[main])]
+        return {name: parts[part] for name, part in named if part.startswith("xl/worksheets/")}
     sheets = {}
-    for element in ElementTree.fromstring(parts["xl/workbook.xml"]).iter():
+    for element in ElementTree.fromstring(parts[main]).iter():
         if element.tag.rpartition("}")[2] == "sheet":
             relation_id = element.get(_RELATIONSHIP_ID) or element.get(_STRICT_RELATIONSHIP_ID) or ""
             content = parts.get(targets.get(relation_id, ""))
@@ -310,9 +310,9 @@ def _sheet_parts(parts: dict[str, bytes], kind: FileKind) -> dict[str, bytes]:
 # ------------------------------------------------------------------------------------------------ what stands in it
 
 
-def _read(data: bytes, kind: FileKind, scans: dict[str, SheetScan], file_name: str) -> list[Sheet]:
+def _read(data: bytes, scans: dict[str, SheetScan], file_name: str) -> list[Sheet]:
     try:
-        return _read_sheets(data, kind, scans, file_name)
+        return _read_sheets(data, scans, file_name)
     except PasswordError as error:
         raise _refuse("E-FILE-004", file_name) from error
     except TooBig as error:
@@ -326,7 +326,7 @@ def _read(data: bytes, kind: FileKind, scans: dict[str, SheetScan], file_name: s
         raise _refuse("E-FILE-006", file_name, reason="读取程序无法打开") from error
 
 
-def _read_sheets(data: bytes, kind: FileKind, scans: dict[str, SheetScan], file_name: str) -> list[Sheet]:
+def _read_sheets(data: bytes, scans: dict[str, SheetScan], file_name: str) -> list[Sheet]:
     book = CalamineWorkbook.from_filelike(io.BytesIO(data))
     if len(book.sheets_metadata) > MAX_SHEETS:
         raise TooBig(f"含 {len(book.sheets_metadata)} 个工作表")
@@ -336,9 +336,8 @@ def _read_sheets(data: bytes, kind: FileKind, scans: dict[str, SheetScan], file_
             continue
         scan = scans.get(metadata.name) or scans.get(f"#{index}")
         if scan is None:
-            if kind in ("xlsx", "xls"):
-                continue  # not a worksheet part: nothing was bounded, so nothing is read
-            scan = SheetScan(merges=[])
+            # nothing bounded it, so it is not read; to pass it over would lose what stands in it
+            raise _refuse("E-FILE-006", file_name, reason=f"工作表“{metadata.name}”的内容找不到")
         source = book.get_sheet_by_index(index)
         _check_extent(source.total_height, source.total_width, metadata.name, file_name)
         if scan.merges is None:
@@ -347,5 +346,17 @@ def _read_sheets(data: bytes, kind: FileKind, scans: dict[str, SheetScan], file_
         else:
             merges = scan.merges
         visible = metadata.visible == SheetVisibleEnum.Visible
-        sheets.append(Sheet(metadata.name, visible, source.to_python(skip_empty_area=False), merges, scan))
+        sheets.append(Sheet(metadata.name, visible, _storable(source.to_python(skip_empty_area=False)), merges, scan))
     return sheets
+
+
+def _storable(rows: list[list[Cell]]) -> list[list[Cell]]:
+    """The rows without what no database column takes: NUL characters, and numbers beyond any number (``1e999``)."""
+    for row in rows:
+        for index, cell in enumerate(row):
+            if type(cell) is str:
+                if "\0" in cell:
+                    row[index] = cell.replace("\0", "")
+            elif type(cell) is float and not math.isfinite(cell):
+                row[index] = str(cell)
+    return rows

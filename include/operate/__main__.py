@@ -6,6 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import psycopg
+
 from include.operate import airflow
 from include.operate.chain import ChainFailed
 from include.operate.client import AirflowClient, AirflowRefused
@@ -13,17 +15,25 @@ from include.operate.session import Clock
 from include.settings import get_settings
 from include.warehouse import embedded
 from include.warehouse.connection import WarehouseUnreachableError, connect
-from include.warehouse.migrate import migrate
+from include.warehouse.migrate import MigrationError, migrate
 
 
 def up() -> int:
     """Start warehouse and Airflow and leave them running."""
     clock = Clock()
+    with airflow.driving("up"):
+        return _up(clock)
+
+
+def _up(clock: Clock) -> int:
+    already = airflow.status()
+    if already is not None and already.owner != "up":
+        airflow.stop()  # left behind by a run that was killed
+        already = None
     with connect(autocommit=True) as conn:
         migrate(conn)
-    already = airflow.status()
     stack = airflow.start("up")
-    client = AirflowClient(stack.url, stack.user, stack.password)
+    client = AirflowClient(stack.url, stack.user, stack.password, is_up=lambda: bool(airflow.members()))
     if already is None:
         clock.say("正在启动 Airflow / starting Airflow")
     try:
@@ -48,6 +58,8 @@ def up() -> int:
 
 def down() -> int:
     """Stop Airflow and the embedded PostgreSQL, and say what was ended and that nothing is left."""
+    if airflow.end_driver():
+        print("已中断正在进行的 make demo 或 make run / interrupted the `make demo` or `make run` under way")
     ended = airflow.stop()
     had_postgres = embedded.stop()
     if ended:
@@ -94,12 +106,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except (
         airflow.AirflowNotStarted,
+        airflow.AirflowNotStopped,
         AirflowRefused,
         ChainFailed,
         WarehouseUnreachableError,
         embedded.EmbeddedPostgresError,
+        MigrationError,
     ) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except psycopg.OperationalError as error:
+        print(
+            f"error: the connection to the warehouse was lost ({str(error).strip()}): what was done stays, run it "
+            "again to go on; if it is lost again, see the log of the PostgreSQL server",
+            file=sys.stderr,
+        )
         return 1
 
 

@@ -30,6 +30,10 @@ from include.warehouse.connection import airflow_metadata_url
 
 HOST = "127.0.0.1"
 USER = "admin"
+UI_PORT = 8080
+# Of stacks nobody opens in a browser. Not 8080: two checkouts that start at the same time would both find it free.
+# Below the ranges from which Linux and macOS take the ports of outgoing connections.
+PORTS = range(20000, 30000)
 MARKER = "LABOUR_STACK"
 DAG_IDS = ("collect_submissions", "build_warehouse", "publish_report")
 START_SECONDS = 300.0
@@ -39,6 +43,10 @@ STOP_SECONDS = 12.0
 
 class AirflowNotStarted(RuntimeError):
     """Airflow did not come up; the message names the log to read."""
+
+
+class AirflowNotStopped(RuntimeError):
+    """A process would not end; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,11 @@ class Home:
     @property
     def lock(self) -> Path:
         return self.run / "lock"
+
+    @property
+    def session(self) -> Path:
+        """Locked by the ``demo`` or ``run`` that drives this stack, for as long as it lives."""
+        return self.run / "session"
 
     @property
     def secrets(self) -> Path:
@@ -132,12 +145,14 @@ def start(owner: str) -> Running:
             return running
         # A killed supervisor leaves components behind that would fight the new ones over runs and ports.
         end_leftovers()
-        port = _port(8080)
+        port = _port(UI_PORT if owner == "up" else None)
         url = f"http://{HOST}:{port}"
         environment = environment_of(place, url=url, port=port)
+        # Nothing may go on by itself where an interrupted run stopped: the driver decides in which order.
+        driven = [] if owner == "up" else ["--parent", str(os.getpid()), "--paused"]
         with place.log_of("supervisor").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "include.operate.supervisor", *([] if owner == "up" else ["--with-parent"])],
+                [sys.executable, "-m", "include.operate.supervisor", *driven],
                 cwd=PROJECT_ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -172,7 +187,7 @@ def stop() -> list[str]:
     """End the whole stack; returns the names of the processes that were ended, empty when nothing ran.
 
     Raises:
-        RuntimeError: a process would not end.
+        AirflowNotStopped: a process would not end.
     """
     ended = [_describe(process) for process in members()]
     running = status()
@@ -187,7 +202,7 @@ def stop() -> list[str]:
     home().state.unlink(missing_ok=True)
     left = members()
     if left:
-        raise RuntimeError(f"still running after SIGKILL: {', '.join(map(_describe, left))}; end them by hand")
+        raise AirflowNotStopped(f"still running after SIGKILL: {', '.join(map(_describe, left))}; end them by hand")
     return ended
 
 
@@ -316,8 +331,73 @@ def _write_private(path: Path, text: str) -> None:
     os.replace(fresh, path)
 
 
-def _port(preferred: int) -> int:
-    for port in (preferred, 0):
+@contextlib.contextmanager
+def driving(owner: str) -> Iterator[None]:
+    """Be the only ``demo``, ``run`` or ``up`` at work on this ``var`` folder; the lock ends with the process.
+
+    Raises:
+        AirflowNotStarted: another one is under way.
+    """
+    place = home()
+    place.run.mkdir(parents=True, exist_ok=True)
+    with place.session.open("a+", encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            other, pid = _driver(place)
+            raise AirflowNotStarted(
+                f"another `make {other}` is under way (process {pid}): wait for it, or `make down`"
+            ) from None
+        handle.truncate(0)
+        handle.write(json.dumps({"pid": os.getpid(), "owner": owner}))
+        handle.flush()
+        yield
+
+
+def end_driver(seconds: float = 40.0) -> bool:
+    """End the ``demo`` or ``run`` under way, which stops its stack first; whether there was one.
+
+    Raises:
+        AirflowNotStopped: it would not end.
+    """
+    place = home()
+    if not place.session.exists():
+        return False
+    deadline = time.monotonic() + seconds
+    asked = killed = False
+    with place.session.open("a+", encoding="utf-8") as handle:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return asked
+            except BlockingIOError:
+                _, pid = _driver(place)
+            overdue = time.monotonic() > deadline
+            if pid and (not asked or (overdue and not killed)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL if overdue else signal.SIGTERM)
+                asked, killed = True, overdue
+            if time.monotonic() > deadline + 10:
+                raise AirflowNotStopped(f"process {pid} holds {place.session} and does not end: end it by hand")
+            time.sleep(0.1)
+
+
+def _driver(place: Home) -> tuple[str, int]:
+    """Who wrote the session file last: (owner, process id); ("run", 0) while it is being written."""
+    try:
+        noted = json.loads(place.session.read_text(encoding="utf-8"))
+        process = psutil.Process(int(noted["pid"]))
+        # What a killed one wrote stays until the next has written: the id may be anybody's by now.
+        is_driver = "include.operate" in process.cmdline()
+        return str(noted["owner"]), process.pid if is_driver else 0
+    except (OSError, ValueError, KeyError, psutil.Error):
+        return "run", 0
+
+
+def _port(preferred: int | None) -> int:
+    """A free port: the preferred one, else any."""
+    choices = [secrets.choice(PORTS) for _ in range(200)]
+    for port in [*([preferred] if preferred else []), *choices]:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

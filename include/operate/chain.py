@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 
 from include.operate.airflow import DAG_IDS
-from include.operate.client import ACTIVE, AirflowClient, DagRun, TaskRun
+from include.operate.client import ACTIVE, AirflowClient, AirflowRefused, DagRun, TaskRun
 
 COLLECT, BUILD, PUBLISH = DAG_IDS
 # A partition event starts its run within seconds. Where none has started after this long, it is started by hand:
@@ -22,6 +22,7 @@ COLLECT, BUILD, PUBLISH = DAG_IDS
 HAND_AFTER_SECONDS = 25.0
 POLL_SECONDS = 1.0
 QUIET_SECONDS = 15.0
+SETTLE_SECONDS = 15.0
 TASKS_ZH = {
     "collect": "收集", "announce": "通知", "read": "读取", "validate": "校验", "load": "入库",
     "build_marts": "生成集市", "gate": "把关", "render": "生成报告", "deliver": "送达",
@@ -93,15 +94,22 @@ def period_states(conn: psycopg.Connection) -> dict[str, PeriodState]:
 
 
 def end_interrupted(client: AirflowClient, say: Say) -> None:
-    """Mark as failed the runs whose processes ended with an earlier stack. Call only when no task can be alive.
+    """Mark as failed the runs whose processes ended with an earlier stack. Call only while the DAGs are switched off.
 
     They are not cleared: a cleared run queues up behind later months. The collection announces what the ledger still
-    lists as open anew, oldest month first.
+    lists as open anew, oldest month first. An event whose run Airflow had no time to make gets it first, for the same
+    reason: left alone, it would start a later month before an earlier one.
     """
-    for dag_id in DAG_IDS:
-        for run in client.runs(dag_id, states=ACTIVE):
-            say(f"上次中断的运行标为失败，随后重做 / interrupted earlier, done anew: {run.period or ''} {dag_id}")
-            client.fail(run)
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        announced = [period for dag_id in (BUILD, PUBLISH) for period in client.announced(dag_id)]
+        for dag_id in DAG_IDS:
+            for run in client.runs(dag_id, states=ACTIVE):
+                say(f"上次中断的运行标为失败，随后重做 / interrupted earlier, done anew: {run.period or ''} {dag_id}")
+                client.fail(run)
+        if not announced or time.monotonic() > deadline:
+            return
+        time.sleep(POLL_SECONDS / 2)
 
 
 def drive(
@@ -145,7 +153,10 @@ def drive(
             wanted = [state for state in wanted if state is not None]
         open_states = [s for s in wanted if s is not None and not s.is_done and s.period not in watch.failed_periods]
         if not active and not open_states:
-            return result
+            if _is_settled(client, [s.period for s in wanted if s is not None], watch, by_hand, say):
+                return result
+            time.sleep(POLL_SECONDS)
+            continue
         now = time.monotonic()
         for state in open_states:
             step = (BUILD if state.needs_build else PUBLISH, state.period)
@@ -166,6 +177,32 @@ def drive(
             left = ", ".join(f"{s.period} ({s})" for s in open_states) or ", ".join(r.run_id for r in active)
             raise ChainFailed(f"not done after {seconds:.0f} s: {left}")
         time.sleep(POLL_SECONDS)
+
+
+def _is_settled(
+    client: AirflowClient, periods: Sequence[str], watch: _Watch, by_hand: set[tuple[str, str]], say: Say
+) -> bool:
+    """Whether Airflow's account agrees with the ledger's, which says that all is done; starts what is missing.
+
+    A run that was interrupted between the last word in the ledger and its own end counts as failed although nothing is
+    left to do. Running it once more changes nothing but that.
+    """
+    if any(client.announced(dag_id) for dag_id in (BUILD, PUBLISH)):
+        return False
+    started = False
+    for period in periods:
+        for dag_id in (BUILD, PUBLISH):
+            runs = [run for run in client.runs(dag_id) if run.period == period]
+            latest = max(runs, key=lambda run: run.run_after, default=None)
+            if latest is None or latest.state == "success" or period in watch.failed_periods:
+                continue
+            if (dag_id, period) not in by_hand:
+                by_hand.add((dag_id, period))
+                say(f"{period} {DAGS_ZH[dag_id]}：上次在收尾时中断，再运行一次 / interrupted at its end, run once more")
+                client.trigger(dag_id, period=period)
+                started = True
+                break  # the report follows from the marts
+    return not started
 
 
 def _collect(client: AirflowClient, inbox: Path, period: str | None, watch: _Watch, deadline: float) -> None:
@@ -219,12 +256,18 @@ class _Watch:
         name = f"{run.period or ''} {run.dag_id}".strip()
         for task in tasks:
             if task.state == "failed":
-                self._speak(f"--- {name}.{task.task_id}: 日志末尾 / end of its log\n{self._client.log_tail(task)}\n---")
+                self._speak(f"--- {name}.{task.task_id}: 日志末尾 / end of its log\n{self._log_tail(task)}\n---")
         if run.period:
             self.failed_periods.add(run.period)
         if run.dag_id != COLLECT:
             failed = ", ".join(task.task_id for task in tasks if task.state == "failed")
             self._result.failed.append(f"{name}: {run.state} ({failed or 'no task failed'})")
+
+    def _log_tail(self, task: TaskRun) -> str:
+        try:
+            return self._client.log_tail(task)
+        except AirflowRefused as error:  # a process that was killed may leave none
+            return str(error)
 
     def _tell_progress(self, active: Sequence[DagRun]) -> None:
         parts = []

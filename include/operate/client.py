@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 ACTIVE = frozenset({"queued", "running"})
+# A server that died is started again within a quarter of a minute.
+PATIENCE_SECONDS = 60.0
 
 
 class AirflowRefused(RuntimeError):
@@ -70,10 +73,12 @@ class AirflowClient:
     Args:
         url: base URL without a trailing slash.
         user, password: login of the simple auth manager.
+        is_up: whether there is still a server to wait for when it does not answer; without it, there is.
     """
 
-    def __init__(self, url: str, user: str, password: str) -> None:
+    def __init__(self, url: str, user: str, password: str, *, is_up: Callable[[], bool] | None = None) -> None:
         self.url = url
+        self._is_up = is_up or (lambda: True)
         self._login = {"username": user, "password": password}
         self._token: str | None = None
         # Never through a proxy: the server is on this machine.
@@ -83,8 +88,8 @@ class AirflowClient:
         """Whether API server, metadata database, scheduler, DAG processor and triggerer all say so."""
         try:
             # The part that serves the tasks builds itself at its first request, seconds that no task should wait for.
-            self._send("GET", "/execution/health", authorised=False)
-            health = self._send("GET", "/api/v2/monitor/health", authorised=False)
+            self._send("GET", "/execution/health", authorised=False, patience=0.0)
+            health = self._send("GET", "/api/v2/monitor/health", authorised=False, patience=0.0)
         except (AirflowRefused, OSError):
             return False
         return all((part or {}).get("status") == "healthy" for part in health.values())
@@ -124,6 +129,11 @@ class AirflowClient:
         found = self._get(f"/dags/{dag_id}/dagRuns", order_by="-run_after", limit=100, state=list(states))
         return [_run(item) for item in found["dag_runs"]]
 
+    def announced(self, dag_id: str) -> list[str]:
+        """Partitions that an event has announced to the DAG and that have no run yet."""
+        found = self._send("GET", f"/ui/partitioned_dag_runs?dag_id={dag_id}&has_created_dag_run_id=false")
+        return [str(item["partition_key"]) for item in found["partitioned_dag_runs"]]
+
     def tasks(self, run: DagRun) -> list[TaskRun]:
         """Tasks of a run, in the order they started."""
         found = self._get(f"/dags/{run.dag_id}/dagRuns/{_quote(run.run_id)}/taskInstances", limit=100)
@@ -155,30 +165,39 @@ class AirflowClient:
         pairs = [(k, v) for k, value in query.items() for v in (value if isinstance(value, list) else [value])]
         return self._send("GET", f"/api/v2{path}" + (f"?{urllib.parse.urlencode(pairs)}" if pairs else ""))
 
-    def _send(self, method: str, path: str, body: Any = None, *, authorised: bool = True) -> Any:
-        """One request; a server too busy to answer is asked again, a token that expired is renewed."""
-        for attempt in range(4):
+    def _send(
+        self, method: str, path: str, body: Any = None, *, authorised: bool = True, patience: float = PATIENCE_SECONDS
+    ) -> Any:
+        """One request; a server too busy to answer, or being started again, is asked again, an old token renewed.
+
+        Raises:
+            AirflowRefused: an answer that is an error, or (status 0) none within ``patience`` seconds.
+        """
+        deadline = time.monotonic() + patience
+        data = None if body is None else json.dumps(body).encode()
+        renewed = False
+        while True:
             headers = {"Content-Type": "application/json", "Accept": "application/json"}
             if authorised:
                 headers["Authorization"] = f"Bearer {self._token or self._new_token()}"
-            data = None if body is None else json.dumps(body).encode()
             request = urllib.request.Request(self.url + path, data=data, headers=headers, method=method)
             try:
                 with self._opener.open(request, timeout=30) as response:
                     text = response.read()
                 return json.loads(text) if text else None
             except urllib.error.HTTPError as error:
-                if error.code == 401 and authorised and attempt == 0:
-                    self._token = None
+                if error.code == 401 and authorised and not renewed:
+                    self._token, renewed = None, True
                     continue
                 detail = error.read().decode(errors="replace")[:500]
                 raise AirflowRefused(error.code, f"{method} {path}: HTTP {error.code} {detail}") from error
-            except (TimeoutError, urllib.error.URLError, ConnectionError):
-                # A POST may have been carried out before the answer was lost.
-                if method == "POST" or not authorised or attempt == 3:
-                    raise
-                time.sleep(1.0)
-        raise AirflowRefused(401, f"{method} {path}: the login is refused")
+            except (OSError, http.client.HTTPException) as error:
+                reason = getattr(error, "reason", error)
+                # A POST may have been carried out before the answer was lost; one that met no server was not.
+                is_safe = method != "POST" or not authorised or isinstance(reason, ConnectionRefusedError)
+                if not is_safe or time.monotonic() > deadline or not self._is_up():
+                    raise AirflowRefused(0, f"{method} {path}: the API server does not answer ({reason})") from error
+                time.sleep(0.5)
 
     def _new_token(self) -> str:
         answer = self._send("POST", "/auth/token", self._login, authorised=False)

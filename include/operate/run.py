@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def run(period: str, inbox: str) -> int:
     with session("run", clock) as opened:
         result = drive(opened.client, opened.conn, inbox=folder, periods=[period], say=clock.say, seconds=SECONDS)
         if period not in period_states(opened.conn):
-            print(summary.unplaced_table(opened.conn) or "", flush=True)
+            print(summary.unplaced_table(opened.conn, [period]) or "", flush=True)
             print(
                 f"error: {folder} 中没有 {period} 的报表 / no workbook of {period} was found in {folder}; "
                 "the period is read from the title, the sheet or the folder name",
@@ -62,7 +63,7 @@ def run(period: str, inbox: str) -> int:
             if state.pending:
                 print(
                     f"另有 {other} 的 {state.pending} 份文件已登记、未处理 / {state.pending} files of {other} wait: "
-                    f"make run PERIOD={other} INBOX={inbox}"
+                    f"make run PERIOD={other} INBOX={shlex.quote(inbox)}"
                 )
     heading("结果 / result")
     if code == 0:

@@ -62,13 +62,13 @@ def session(owner: str, clock: Clock, meanwhile: Callable[[], None] | None = Non
     Raises:
         AirflowNotStarted, EmbeddedPostgresError: with what to do about it.
     """
-    running = airflow.status()
-    is_ours = running is None
-    if running is not None and running.owner != "up":
-        raise airflow.AirflowNotStarted(
-            f"another `make {running.owner}` is under way (process {running.pid}): wait for it, or `make down`"
-        )
-    with _ends_cleanly():
+    with airflow.driving(owner), _ends_cleanly():
+        running = airflow.status()
+        if running is not None and running.owner != "up":
+            clock.say("先停止上次中断后留下的进程 / stopping what an interrupted run left behind")
+            airflow.stop()
+            running = None
+        is_ours = running is None
         try:
             with connect(autocommit=True) as conn:
                 applied = migrate(conn)
@@ -80,7 +80,7 @@ def session(owner: str, clock: Clock, meanwhile: Callable[[], None] | None = Non
                 clock.say(f"{words} {stack.url}")
                 if meanwhile is not None:
                     meanwhile()
-                client = AirflowClient(stack.url, stack.user, stack.password)
+                client = AirflowClient(stack.url, stack.user, stack.password, is_up=lambda: bool(airflow.members()))
                 airflow.wait_until_ready(stack, client.is_healthy)
                 airflow.wait_until_ready(stack, lambda: client.knows(airflow.DAG_IDS))
                 boot = time.monotonic() - began if is_ours else 0.0
@@ -90,6 +90,7 @@ def session(owner: str, clock: Clock, meanwhile: Callable[[], None] | None = Non
                 yield Session(client, conn, boot)
         finally:
             if is_ours:
+                _leave_alone()
                 ended = airflow.stop()
                 embedded.stop()
                 clock.say(f"已停止 Airflow（{len(ended)} 个进程）和 PostgreSQL / stopped both, nothing is left running")
@@ -97,16 +98,24 @@ def session(owner: str, clock: Clock, meanwhile: Callable[[], None] | None = Non
 
 @contextmanager
 def _ends_cleanly() -> Iterator[None]:
-    """A termination signal takes the same way out as Ctrl-C, so that the stack is stopped."""
+    """A termination signal, or a terminal that closes, takes the same way out as Ctrl-C: the stack is stopped."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before[signal.SIGINT] = signal.getsignal(signal.SIGINT)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave_alone() -> None:
+    """While the stack is being stopped, which takes seconds, another Ctrl-C must not leave half of it running."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def heading(text: str) -> None:
@@ -122,7 +131,7 @@ def print_account(opened: Session, periods: Sequence[str]) -> None:
         print(summary.reporter_table(conn, period))
     heading("文件 / files")
     print(summary.file_line(conn, periods))
-    unplaced = summary.unplaced_table(conn)
+    unplaced = summary.unplaced_table(conn, periods)
     if unplaced:
         print("未能识别单位或报告期的文件 / files that could not be placed:")
         print(unplaced)

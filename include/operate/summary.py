@@ -12,6 +12,25 @@ import psycopg
 from include.operate.client import DagRun
 
 FINDINGS_SHOWN = 30
+# What still stands: a finding goes out with its file when the same file came anew, or when a newer version of the form
+# took the place of the one it was found in.
+_STANDING = """
+    select finding.*
+    from intake.finding
+    join intake.received_file as file using (receipt_id)
+    left join intake.submission as version using (submission_id)
+    where finding.period = %(period)s
+        and not exists (
+            select 1 from intake.submission as newer
+            where newer.form = version.form and newer.period = version.period
+                and newer.reporter_code = version.reporter_code and newer.version > version.version
+        )
+        and not exists (
+            select 1 from intake.received_file as newer
+            where newer.channel = file.channel and newer.channel_path = file.channel_path
+                and newer.receipt_id > file.receipt_id
+        )
+"""
 
 
 def width(text: str) -> int:
@@ -47,10 +66,10 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Itera
 def reporter_rows(conn: psycopg.Connection, period: str) -> list[tuple[Any, ...]]:
     """One row per expected reporter: name, forms received, on time, result, rows loaded, rows held, findings E/R/W.
 
-    Of each form the latest version counts; "on time" is decided by the first.
+    Of each form the latest version counts, with the findings that still stand; "on time" is decided by the first.
     """
     rows = conn.execute(
-        """
+        f"""
         with latest as (
             select distinct on (reporter_code, form) reporter_code, form, outcome, rows_accepted, rows_held
             from intake.submission where period = %(period)s
@@ -67,7 +86,7 @@ def reporter_rows(conn: psycopg.Connection, period: str) -> list[tuple[Any, ...]
                 count(*) filter (where severity = 'E') as e,
                 count(*) filter (where severity = 'R') as r,
                 count(*) filter (where severity = 'W') as w
-            from intake.finding where period = %(period)s group by reporter_code
+            from ({_STANDING}) as standing group by reporter_code
         )
         select
             reporter.reporter_name,
@@ -101,7 +120,9 @@ def reporter_rows(conn: psycopg.Connection, period: str) -> list[tuple[Any, ...]
         if not files and not received:
             shown.append((name, f"0/{expected}", "—", "未报送", "—", "—", "—"))
             continue
-        if on_time or (not received and received_on <= due_on):
+        if not received:
+            punctual = "—"
+        elif on_time:
             punctual = "按时"
         elif received_on > due_on:
             punctual = f"迟报 {received_on.month}-{received_on.day}"
@@ -147,33 +168,38 @@ def file_line(conn: psycopg.Connection, periods: Sequence[str]) -> str:
     return f"收到文件 files received: {sum(counts.values())}（{parts or '无 none'}）"
 
 
-def unplaced_table(conn: psycopg.Connection) -> str | None:
-    """Files that belong to no period or no reporter, ``None`` when there is none."""
+def unplaced_table(conn: psycopg.Connection, periods: Sequence[str]) -> str | None:
+    """Files of the periods that belong to no reporter, and files of no period; ``None`` when there is none."""
     rows = conn.execute(
         "select channel_path, outcome_zh from intake.received_file"
-        " where (period is null or reporter_code is null) and outcome = 'refused' order by channel_path"
+        " where (period is null or (period = any(%s) and reporter_code is null)) and outcome = 'refused'"
+        " order by channel_path",
+        (list(periods),),
     ).fetchall()
     return table(("文件", "原因"), rows) if rows else None
 
 
 def findings_table(conn: psycopg.Connection, period: str, cap: int = FINDINGS_SHOWN) -> str:
-    """The period's findings with file, sheet, cell and message, the gravest first; the total is said."""
-    total = _one(conn, "select count(*) from intake.finding where period = %s", (period,))
+    """The period's standing findings with file, sheet, cell and message, the gravest first; the totals are said."""
+    ever = _one(conn, "select count(*) from intake.finding where period = %s", (period,))
+    total = _one(conn, f"select count(*) from ({_STANDING}) as standing", {"period": period})
+    gone = f"；另有 {ever - total} 条所在的表已由新报送的版本取代，不再列出" if ever > total else ""
     if not total:
-        return "没有发现问题 / no findings"
+        return f"没有发现问题 / no findings{gone}"
     rows = conn.execute(
-        """
-        select finding.code, file.file_name, finding.sheet, finding.cell, finding.message_zh
-        from intake.finding join intake.received_file as file using (receipt_id)
-        where finding.period = %s
+        f"""
+        select standing.code, file.file_name, standing.sheet, standing.cell, standing.message_zh
+        from ({_STANDING}) as standing join intake.received_file as file using (receipt_id)
         order by
-            position(finding.severity in 'ERW'), file.file_name, finding.sheet, finding.source_row, finding.finding_id
-        limit %s
+            position(standing.severity in 'ERW'), file.file_name, standing.sheet, standing.source_row,
+            standing.finding_id
+        limit %(cap)s
         """,
-        (period, cap),
+        {"period": period, "cap": cap},
     ).fetchall()
     shown = table(("代码", "文件", "工作表", "单元格", "问题和改法"), rows)
-    more = f"（共 {total} 条，列出前 {len(rows)} 条；其余见退回表）" if total > len(rows) else f"（共 {total} 条）"
+    listed = f"，列出前 {len(rows)} 条，其余见退回表" if total > len(rows) else ""
+    more = f"（共 {total} 条{listed}{gone}）"
     return f"{shown}\n{more}"
 
 
@@ -243,6 +269,6 @@ def returned_workbooks(outbox: Path, period: str) -> list[Path]:
     return sorted(path for path in (outbox / period).glob("*/**/*-退回.xlsx") if path.is_file())
 
 
-def _one(conn: psycopg.Connection, query: str, parameters: Sequence[Any]) -> Any:
+def _one(conn: psycopg.Connection, query: str, parameters: Sequence[Any] | Mapping[str, Any]) -> Any:
     row = conn.execute(query, parameters).fetchone()
     return row[0] if row else None

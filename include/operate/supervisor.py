@@ -60,8 +60,9 @@ TASK_MODULES = (
     "docx",
     "xlsxwriter",
 )
-# A component that keeps dying will not be mended by one more start.
+# A component that keeps dying will not be mended by one more start; one that dies once a month is.
 MAX_RESTARTS = 3
+RESTART_SECONDS = 600.0
 POLL_SECONDS = 0.2
 
 
@@ -73,13 +74,14 @@ def say(text: str) -> None:
 class Supervisor:
     """Starts the components in order, starts a dead one again, ends all on a signal."""
 
-    def __init__(self, logs: Path, run: Path, parent: int | None) -> None:
+    def __init__(self, logs: Path, run: Path, parent: int | None, *, paused: bool = False) -> None:
         self.logs = logs
+        self.paused = paused
         self.migrated = run / "migrated"
         self.stamp = run / "schema"
         self.parent = parent
         self.children: dict[int, str] = {}
-        self.restarts: dict[str, int] = {}
+        self.restarts: dict[str, list[float]] = {}
         self.stopping = False
         self.is_watching = False
 
@@ -95,11 +97,16 @@ class Supervisor:
         if not self._migrate():
             self._end_children()
             return 1
+        if self.paused:
+            pause_all()
         self.migrated.touch()
         for name in ("dag-processor", "triggerer"):
             self._start(name)
         if CAN_FORK:
             load(TASK_MODULES)
+        if self._is_orphaned():
+            self._end_children()
+            return 0
         self._start("scheduler")
         code = self._watch()
         self._end_children()
@@ -169,17 +176,24 @@ class Supervisor:
         while not self.migrated.exists():
             time.sleep(0.05)
 
+    def _is_orphaned(self) -> bool:
+        orphaned = self.parent is not None and os.getppid() != self.parent
+        if orphaned:
+            say("the process that started this stack is gone: stopping")
+        return orphaned
+
     def _watch(self) -> int:
         self.is_watching = True
         while not self.stopping:
-            if self.parent is not None and os.getppid() != self.parent:
-                say("the process that started this stack is gone: stopping")
+            if self._is_orphaned():
                 return 0
             pid, status = _exited()
             if pid and (name := self.children.pop(pid, None)):
-                self.restarts[name] = self.restarts.get(name, 0) + 1
+                now = time.monotonic()
+                lately = [then for then in self.restarts.get(name, []) if now - then < RESTART_SECONDS]
+                self.restarts[name] = [*lately, now]
                 code = os.waitstatus_to_exitcode(status)
-                if self.restarts[name] > MAX_RESTARTS:
+                if len(self.restarts[name]) > MAX_RESTARTS:
                     say(f"{name} ended again (exit code {code}): giving up")
                     return 1
                 say(f"{name} ended with exit code {code}: starting it again")
@@ -255,14 +269,24 @@ def schema_head() -> str:
         return str(row[0]) if row else ""
 
 
+def pause_all() -> None:
+    """Switch every DAG off before the scheduler looks: it would start what an interrupted stack left queued at once."""
+    import psycopg
+
+    url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
+    with psycopg.connect(url, connect_timeout=10) as conn:
+        conn.execute("update dag set is_paused = true where not is_paused")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; see the module's docstring."""
     parser = argparse.ArgumentParser(prog="python -m include.operate.supervisor", description=__doc__)
-    parser.add_argument("--with-parent", action="store_true", help="end when the process that started this one ends")
+    parser.add_argument("--parent", type=int, help="end when this process, which started this one, ends")
+    parser.add_argument("--paused", action="store_true", help="begin with every DAG switched off")
     parser.add_argument("--component", choices=sorted(COMMANDS), help="be this one (where forking is unsafe)")
     chosen = parser.parse_args(arguments)
     root = Path(os.environ["AIRFLOW_HOME"])
-    supervisor = Supervisor(root / "logs", root / "run", os.getppid() if chosen.with_parent else None)
+    supervisor = Supervisor(root / "logs", root / "run", chosen.parent, paused=chosen.paused)
     if chosen.component:
         before = supervisor._wait_for_schema if chosen.component == "api-server" else _nothing
         return run_component(COMMANDS[chosen.component], before)

@@ -1,15 +1,19 @@
 """The batch folder: what one build hands from step to step. Only its path crosses between tasks, never the rows.
 
-``<work>/<period>/<run key>/`` holds ``batch.json`` (submissions and findings) and one Parquet file a form. It carries
-personal columns, so it is readable by its owner only and removed once the rows are loaded.
+``<work>/<period>/<run key>/`` holds ``read.json`` (submissions and what reading found), ``validated.json`` (the same
+and what validation found) and one Parquet file a form. It carries personal columns, so it is readable by its owner only
+and removed once the rows are loaded. Every file appears whole or not at all: a step may be killed while it writes one,
+and run again while the killed one's process still writes.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +23,8 @@ import pandas as pd
 
 from include.quality.findings import Finding
 from include.settings import get_settings
+
+READ, VALIDATED = "read", "validated"
 
 Layout = dict[str, dict[str, tuple[int, str]]]
 
@@ -90,10 +96,14 @@ def batch_folder(period: str, run_key: str) -> Path:
     return folder
 
 
-def write_batch(folder: Path, batch: Batch, frames: Mapping[str, pd.DataFrame] | None = None) -> None:
-    """Write the batch (and the frames, when given) into its folder."""
+def write_batch(folder: Path, step: str, batch: Batch, frames: Mapping[str, pd.DataFrame] | None = None) -> None:
+    """Write the batch as a step leaves it (and the frames, when given) into its folder.
+
+    Each step has its own document: one that wrote over what it read would, when run again, find its findings twice.
+    """
     for form, frame in (frames or {}).items():
-        frame.to_parquet(folder / f"{form}.parquet", index=False)
+        with _whole(folder / f"{form}.parquet") as unfinished:
+            frame.to_parquet(unfinished, index=False)
     document = {
         "period": batch.period,
         "run_key": batch.run_key,
@@ -104,14 +114,25 @@ def write_batch(folder: Path, batch: Batch, frames: Mapping[str, pd.DataFrame] |
         "receipts": {str(key): [asdict(f) for f in findings] for key, findings in batch.receipts.items()},
         "late_findings": [[submission_id, asdict(f)] for submission_id, f in batch.late_findings],
     }
-    temporary = folder / ".batch.json"
-    temporary.write_text(json.dumps(document, ensure_ascii=False, default=str), encoding="utf-8")
-    temporary.replace(folder / "batch.json")
+    with _whole(folder / f"{step}.json") as unfinished:
+        unfinished.write_text(json.dumps(document, ensure_ascii=False, default=str), encoding="utf-8")
 
 
-def read_batch(folder: Path) -> Batch:
-    """Read a batch back."""
-    document: dict[str, Any] = json.loads((folder / "batch.json").read_text(encoding="utf-8"))
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    yield unfinished
+    unfinished.replace(path)
+
+
+def has_batch(folder: Path, step: str) -> bool:
+    """Whether the step left its document in the folder."""
+    return (folder / f"{step}.json").exists()
+
+
+def read_batch(folder: Path, step: str) -> Batch:
+    """Read back a batch as a step left it."""
+    document: dict[str, Any] = json.loads((folder / f"{step}.json").read_text(encoding="utf-8"))
     submissions = []
     for item in document["submissions"]:
         item["findings"] = [Finding(**finding) for finding in item["findings"]]
@@ -134,6 +155,14 @@ def read_frame(folder: Path, form: str) -> pd.DataFrame:
     """Rows of a form of the batch; an empty frame when the batch has none."""
     path = folder / f"{form}.parquet"
     return pd.read_parquet(path) if path.exists() else pd.DataFrame()
+
+
+def remove_others(period: str, run_key: str) -> None:
+    """Remove what interrupted builds of the period left: it carries personal columns, and nobody comes back for it."""
+    kept = batch_folder(period, run_key)
+    for folder in kept.parent.iterdir():
+        if folder != kept:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_batch(folder: Path) -> None:

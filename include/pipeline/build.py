@@ -26,18 +26,23 @@ from include.intake.reading import FormTable, read_workbook
 from include.intake.reporters import Reporter, load_reporters
 from include.intake.returns import return_file
 from include.pipeline.batch import (
+    READ,
+    VALIDATED,
     Batch,
     Submission,
     batch_folder,
+    has_batch,
     read_batch,
     read_frame,
     remove_batch,
+    remove_others,
     write_batch,
 )
 from include.quality.findings import Finding, column_index, column_letter
 from include.settings import get_settings
 from include.warehouse.connection import connect
 from include.warehouse.loading import column_types, load_rows, person_hash_key, person_key, refresh_statistics
+from include.warehouse.locking import alone
 
 if TYPE_CHECKING:
     from include.quality.runner import Validation
@@ -79,10 +84,10 @@ def read_pending(period: str, run_key: str) -> dict[str, Any]:
         for receipt in ledger.pending_receipts(conn, period):
             reading = read_workbook(store.get(receipt.sha256), receipt.file_name, receipt.folder, reporters)
             receipts[receipt.receipt_id] = list(reading.findings)
+            if reading.refused:
+                continue  # also a reporter that left the list since the file was collected
             assert receipt.reporter_code is not None
             reporter = by_code[receipt.reporter_code]
-            if any(finding.severity == "E" for finding in reading.findings):
-                continue
             for table in reading.tables:
                 submission = _submission(receipt, table, reporter)
                 submissions.append(submission)
@@ -90,7 +95,8 @@ def read_pending(period: str, run_key: str) -> dict[str, Any]:
                     parts.setdefault(table.form, []).append(_frame(table, submission, types[table.form]))
     frames = {form: pd.concat(frames, ignore_index=True) for form, frames in parts.items()}
     folder = batch_folder(period, run_key)
-    write_batch(folder, Batch(period, run_key, submissions, receipts), frames)
+    remove_others(period, run_key)
+    write_batch(folder, READ, Batch(period, run_key, submissions, receipts), frames)
     rows = {form: len(frame) for form, frame in frames.items()}
     log.info("period %s: read %d files: %s", period, len(receipts), rows or "nothing pending")
     return {
@@ -153,8 +159,8 @@ def validate_batch(batch: Mapping[str, Any]) -> dict[str, Any]:
 
     started = time.monotonic()
     folder = Path(batch["folder"])
-    content = _open_batch(folder, batch["period"])
-    if content is None or not content.submissions:
+    content = _open_batch(folder, READ, batch["period"])
+    if content is None:
         return {**batch, "seconds": {**batch["seconds"], "validate": 0.0}, "findings": _tally(content)}
     by_id = {submission.submission_id: submission for submission in content.submissions}
     layouts = {(s.submission_id, sheet): columns for s in content.submissions for sheet, columns in s.layout.items()}
@@ -167,7 +173,7 @@ def validate_batch(batch: Mapping[str, Any]) -> dict[str, Any]:
     status, demand, older_layouts = _cross_form_frames(content, frames)
     if not status.empty and not demand.empty:
         _attach(by_id, content, examine_cross_form(status, demand, layout_of={**layouts, **older_layouts}))
-    write_batch(folder, content)
+    write_batch(folder, VALIDATED, content)
     return {
         **batch,
         "seconds": {**batch["seconds"], "validate": round(time.monotonic() - started, 2)},
@@ -193,10 +199,10 @@ def _tally(content: Batch | None) -> dict[str, int]:
     return tally
 
 
-def _open_batch(folder: Path, period: str) -> Batch | None:
-    """The batch of a folder; ``None`` when it was loaded and removed by an earlier try of the same run."""
-    if (folder / "batch.json").exists():
-        return read_batch(folder)
+def _open_batch(folder: Path, step: str, period: str) -> Batch | None:
+    """The batch as a step left it; ``None`` when it was loaded and removed by an earlier try of the same run."""
+    if has_batch(folder, step):
+        return read_batch(folder, step)
     with connect() as conn:
         waiting = len(ledger.pending_receipts(conn, period))
     if waiting:
@@ -208,11 +214,11 @@ _PREVIOUS_COLUMNS = ("uscc", "headcount", "revenue_wan_yuan")
 
 
 def _previous_month(form: str, content: Batch) -> dict[str, pd.DataFrame]:
-    """What the rules that compare months need: form 1 of the same counties a month ago, as accepted."""
+    """What the rules that compare months need: form 1 of the same reporters a month ago, as accepted."""
     if form != "enterprise_status":
         return {}
-    counties = sorted({submission.county_code for submission in content.submissions if submission.form == form})
-    rows, _ = _accepted_rows(month_after(content.period, -1), form, _PREVIOUS_COLUMNS, counties)
+    reporters = sorted({submission.reporter_code for submission in content.submissions if submission.form == form})
+    rows, _ = _accepted_rows(month_after(content.period, -1), form, _PREVIOUS_COLUMNS, reporters)
     return {"previous": rows} if not rows.empty else {}
 
 
@@ -225,20 +231,23 @@ _CROSS_COLUMNS = {
 def _cross_form_frames(
     content: Batch, frames: Mapping[str, pd.DataFrame]
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[tuple[str, str], dict[str, tuple[int, str]]]]:
-    """Forms 1 and 2 as they stand together: of each county the newest version, from this batch or else from ``raw``."""
+    """Forms 1 and 2 as they stand together: of each reporter the newest version, from this batch or else loaded.
+
+    Rows held back are among them, whichever they come from: an enterprise held back in form 1 was sent all the same.
+    """
     newest: dict[tuple[str, str], str] = {}
     for submission in content.submissions:  # in order of arrival
         if not submission.refused:
-            newest[submission.form, submission.county_code] = submission.submission_id
+            newest[submission.form, submission.reporter_code] = submission.submission_id
     result: list[pd.DataFrame] = []
     layouts: dict[tuple[str, str], dict[str, tuple[int, str]]] = {}
-    touched = {county for form, county in newest if form in _CROSS_COLUMNS}
+    touched = {reporter for form, reporter in newest if form in _CROSS_COLUMNS}
     for form, columns in _CROSS_COLUMNS.items():
         ids = {submission_id for (name, _), submission_id in newest.items() if name == form}
         frame = frames[form]
         now = frame[frame["submission_id"].isin(ids)] if not frame.empty else frame
-        missing = sorted(touched - {county for (name, county) in newest if name == form})
-        earlier, earlier_layouts = _accepted_rows(content.period, form, columns, missing)
+        missing = sorted(touched - {reporter for (name, reporter) in newest if name == form})
+        earlier, earlier_layouts = _accepted_rows(content.period, form, columns, missing, with_held=True)
         layouts.update(earlier_layouts)
         parts = [part for part in (now, earlier) if not part.empty]
         result.append(pd.concat(parts, ignore_index=True) if parts else pd.DataFrame())
@@ -246,9 +255,9 @@ def _cross_form_frames(
 
 
 def _accepted_rows(
-    period: str, form: str, columns: tuple[str, ...], counties: list[str]
+    period: str, form: str, columns: tuple[str, ...], reporters: list[str], *, with_held: bool = False
 ) -> tuple[pd.DataFrame, dict[tuple[str, str], dict[str, tuple[int, str]]]]:
-    if not counties:
+    if not reporters:
         return pd.DataFrame(), {}
     names = ("submission_id", "sheet", "source_row", "period", "county_code", *columns)
     with connect() as conn:
@@ -256,11 +265,11 @@ def _accepted_rows(
             row[0]
             for row in conn.execute(
                 """
-                select distinct on (county_code) submission_id from intake.submission
-                where period = %s and form = %s and county_code = any(%s) and outcome <> 'refused'
-                order by county_code, version desc
+                select distinct on (reporter_code) submission_id from intake.submission
+                where period = %s and form = %s and reporter_code = any(%s) and outcome <> 'refused'
+                order by reporter_code, version desc
                 """,
-                (period, form, counties),
+                (period, form, reporters),
             )
         ]
         types = column_types(conn, "raw", form)
@@ -269,6 +278,15 @@ def _accepted_rows(
             " order by submission_id, sheet, source_row",
             (period, latest),
         ).fetchall()
+        if with_held:
+            rows += [
+                tuple(values.get(name) for name in names)
+                for (values,) in conn.execute(
+                    "select row_values from intake.held_row where submission_id = any(%s)"
+                    " order by submission_id, sheet, source_row",
+                    (latest,),
+                )
+            ]
         layouts: dict[tuple[str, str], dict[str, tuple[int, str]]] = {}
         for submission_id, sheet, column, letter, header in conn.execute(
             "select submission_id, sheet, column_name, column_letter, header_text from intake.sheet_layout"
@@ -286,12 +304,20 @@ def _accepted_rows(
 def load_batch(batch: Mapping[str, Any]) -> dict[str, Any]:
     """Load the accepted rows, write the ledger, and return every file of the batch to its sender."""
     started = time.monotonic()
-    folder = Path(batch["folder"])
-    content = _open_batch(folder, batch["period"])
+    # A task thought dead may still be loading when its next try begins; that one then finds the work done.
+    with alone(f"load {batch['period']}"):
+        loaded = _load(Path(batch["folder"]), batch["period"])
+    log.info("period %s: loaded %s", batch["period"], loaded or "nothing new")
+    return {**batch, "loaded": loaded, "seconds": {**batch["seconds"], "load": round(time.monotonic() - started, 2)}}
+
+
+def _load(folder: Path, period: str) -> dict[str, int]:
+    content = _open_batch(folder, VALIDATED, period)
     loaded: dict[str, int] = {}
     if content is not None:
         now = datetime.now(SHANGHAI)
-        with connect() as conn:
+        # Autocommit: else the first query would open a transaction that holds all the following ones.
+        with connect(autocommit=True) as conn:
             for form in load_forms():
                 submissions = [s for s in content.submissions if s.form == form]
                 if submissions:
@@ -303,8 +329,7 @@ def load_batch(batch: Mapping[str, Any]) -> dict[str, Any]:
                 _close_receipt(conn, content, receipt_id, now)
             refresh_statistics(conn, loaded)
         remove_batch(folder)
-    log.info("period %s: loaded %s", batch["period"], loaded or "nothing new")
-    return {**batch, "loaded": loaded, "seconds": {**batch["seconds"], "load": round(time.monotonic() - started, 2)}}
+    return loaded
 
 
 def _load_form(
@@ -412,17 +437,18 @@ def _plain(row: Mapping[Any, Any], names: list[str]) -> dict[str, Any]:
 
 
 def _record_late_findings(conn: psycopg.Connection, content: Batch, now: datetime) -> None:
-    """Findings that a new form raised at rows of a form loaded before; each is entered once."""
+    """Findings that a new form raised at rows of a form loaded before; each is entered and counted once."""
     for submission_id, finding in content.late_findings:
         row = conn.execute(
             """
             select receipt_id, period, reporter_code from intake.submission as s
             where submission_id = %s and not exists (
                 select 1 from intake.finding as f
-                where f.submission_id = s.submission_id and f.code = %s and f.cell is not distinct from %s
+                where f.submission_id = s.submission_id and f.code = %s and f.column_name is not distinct from %s
+                    and f.sheet is not distinct from %s and f.source_row is not distinct from %s
             )
             """,
-            (submission_id, finding.code, finding.cell),
+            (submission_id, finding.code, finding.column, finding.sheet, finding.row),
         ).fetchone()
         if row is not None:
             ledger.record_findings(
@@ -433,6 +459,12 @@ def _record_late_findings(conn: psycopg.Connection, content: Batch, now: datetim
                 period=row[1],
                 reporter_code=row[2],
                 first_seen=now,
+            )
+            # Only warnings come late: the row is loaded, and a rule that holds rows back looks at one form alone.
+            conn.execute(
+                "update intake.submission set findings_w = findings_w + 1, outcome = 'accepted_with_findings'"
+                " where submission_id = %s",
+                (submission_id,),
             )
 
 

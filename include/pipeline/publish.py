@@ -13,6 +13,7 @@ from typing import Any
 from include.intake.calendar import SHANGHAI, check_period, load_rules
 from include.settings import get_settings
 from include.warehouse.connection import connect
+from include.warehouse.locking import alone
 
 log = logging.getLogger(__name__)
 
@@ -67,13 +68,14 @@ def check_gate(period: str) -> dict[str, Any]:
     assert row is not None
     expected, covered, state, cutoff = row
     coverage = covered / expected if expected else 0.0
-    share = f"应报{expected}个单位，报送齐全{covered}个，占{coverage:.1%}"
+    share = f"应报单位{expected}个，报表全部审核采用的{covered}个，占{coverage:.1%}"
+    threshold = f"{rules.coverage_threshold:.0%}的定稿标准"
     if expected and coverage >= rules.coverage_threshold:
-        maturity, reason = "final", f"{share}，达到{rules.coverage_threshold:.0%}的发布标准"
+        maturity, reason = "final", f"{share}，达到{threshold}"
     elif state == "closed":
-        maturity, reason = "final", f"{share}，未达到{rules.coverage_threshold:.0%}，因报告期已封账而定稿"
+        maturity, reason = "final", f"{share}，未达到{threshold}，因报送期限已过，按已采用数据定稿"
     else:
-        maturity, reason = "provisional", f"{share}，未达到{rules.coverage_threshold:.0%}且报告期未封账，为初步数"
+        maturity, reason = "provisional", f"{share}，未达到{threshold}，且报送期限未过"
     return {
         "period": period,
         "maturity": maturity,
@@ -95,7 +97,7 @@ def render(gate: Mapping[str, Any]) -> dict[str, Any]:
 
     started = time.monotonic()
     folder = get_settings().outbox / gate["period"]
-    with connect() as conn:
+    with alone(f"render {gate['period']}"), connect() as conn:
         rendered = render_reports(
             conn, gate["period"], folder, maturity=gate["maturity"], maturity_reason=gate["reason_zh"]
         )

@@ -115,7 +115,7 @@ def describe(finding: Finding) -> str:
     texts = entry(finding.code)
     facts = {"value": finding.value if finding.value not in (None, "") else "（空）", "cell": finding.cell or ""}
     facts.update(finding.params)
-    return f"{texts.message_zh.format_map(facts)}。{texts.mend_zh.format_map(facts)}"
+    return f"{texts.message_zh.format_map(facts).rstrip('。')}。{texts.mend_zh.format_map(facts)}"
 
 
 def column_letter(column_index: int) -> str:

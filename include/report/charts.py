@@ -25,7 +25,7 @@ class ChartSpec:
         kind: ``bar`` (horizontal, largest first), ``column``, or ``combo`` (columns and a line on a second axis).
         categories, values: same length; ``None`` is a gap, not 0.
         line: percentages for ``combo``, else empty.
-        absent: categories left out because they have no figure.
+        absent: categories left out because they have no figure, each with the reason (防城港市未报送).
     """
 
     key: str
@@ -36,7 +36,14 @@ class ChartSpec:
     values: tuple[int | None, ...]
     line_title: str = ""
     line: tuple[Decimal | None, ...] = ()
+    line_unit: str = ""
     absent: tuple[str, ...] = ()
+
+    @property
+    def caption(self) -> str:
+        """Title with the unit of each axis."""
+        units = str(texts()["phrases"]["joiner"]).join(filter(None, (self.unit, self.line_unit)))
+        return f"{self.title}（{units}）"
 
     @property
     def note(self) -> str:
@@ -58,6 +65,8 @@ def chart(key: str, figures: ReportFigures) -> ChartSpec | None:
     if not any(value for _, value in pairs):
         return None
     if key == "trend":
+        if len(pairs) < 2:  # one month is no course
+            return None
         rates = table.column("shortage_rate")
         line = tuple(
             percent(rate.value) if isinstance(rate, Figure) and isinstance(rate.value, (int, Decimal)) else None
@@ -65,9 +74,21 @@ def chart(key: str, figures: ReportFigures) -> ChartSpec | None:
         )
         names = tuple(name for name, _ in pairs)
         return ChartSpec(
-            key, "combo", words["title"], words["unit"], names, tuple(value for _, value in pairs), words["rate"], line
+            key,
+            "combo",
+            words["title"],
+            words["unit"],
+            names,
+            tuple(value for _, value in pairs),
+            words["rate"],
+            line,
+            words["rate_unit"],
         )
-    absent = tuple(name for name, value in pairs if value is None)
+    absent = tuple(
+        f"{cell_text(name)}{cell_text(value)}"
+        for name, value in zip(table.column("name"), table.column(column), strict=True)
+        if isinstance(value, Figure) and value.value is None
+    )
     drawn = [(name, value) for name, value in pairs if value is not None]
     if key == "skill_structure":
         return ChartSpec(key, "column", words["title"], words["unit"], *_split(drawn), absent=absent)

@@ -25,6 +25,7 @@ HEAD_FACE = "黑体"
 NUMBER_FORMATS = {"rate": "0.0%", "change": "0.0%", "points": "0.0", "yuan": "#,##0.00", "days": "0.0"}
 FIRST_ROW = 3
 ROWS_BESIDE_CHART = 20
+CHART_CHARACTERS = 84
 _A4 = 9
 _PIXELS_PER_CHARACTER, _PIXELS_PER_ROW = 7, 20
 
@@ -121,7 +122,10 @@ class _Book:
             (words["maturity"], wording.maturity_text(figures)),
             (words["reason"], figures.maturity_reason),
             (words["coverage"], wording.paragraph(texts()["page"]["coverage"], figures)),
-            (words["notes"], notes["gap"] + notes["change"] + notes["rounding"]),
+            (
+                words["notes"],
+                "".join(notes[name] for name in words["notes_of"]),
+            ),
         ]
         if figures.is_sample:
             lines.insert(0, (texts()["sample_mark"], texts()["sample_notice"]))
@@ -143,7 +147,7 @@ class _Book:
                 sheet.write_url(row, 1, f"internal:'{name}'!A1", self.form(font_color="#1F4E79", underline=1), title)
 
     def definitions(self) -> None:
-        sheet = self.sheet(self.words["definitions_sheet"])
+        sheet = self.sheet(self.words["definitions_sheet"], landscape=False)
         self.heading(sheet, texts()["definitions_title"], 3)
         for at, width in enumerate((24, 90, 10)):
             sheet.set_column(at, at, width)
@@ -164,14 +168,20 @@ class _Book:
         sheet = self.sheet(self.words["sheets"][key])
         self.heading(sheet, entry["title"], len(table.columns))
         head = self.form(font_name=HEAD_FACE, border=1, bg_color="#EDEDED", align="center", text_wrap=True)
-        sheet.set_row(FIRST_ROW, 34)
         labels = sum(1 for name in table.columns if name in ("city", "name", "fund", "item", "rank"))
         widths = [self.width(table, at, entry["columns"][name]) for at, name in enumerate(table.columns)]
         # The merged title must fit over the columns, however few they are.
-        stretch = max(1.0, 2.9 * (len(entry["title"]) + 10) / sum(widths))
+        least = 2.9 * (len(entry["title"]) + 10)
+        if key in texts()["charts"]:
+            least = max(least, CHART_CHARACTERS)
+        stretch = max(1.0, least / sum(widths))
+        most = 1
         for at, name in enumerate(table.columns):
-            sheet.write_string(FIRST_ROW, at, entry["columns"][name], head)
+            lines = wording.header_lines(entry["columns"][name], (widths[at] * stretch - 1) / 2)
+            most = max(most, len(lines))
+            sheet.write_string(FIRST_ROW, at, "\n".join(lines), head)
             sheet.set_column(at, at, widths[at] * stretch)
+        sheet.set_row(FIRST_ROW, max(34, 16 * most + 4))
         for row, line in enumerate(table.rows, start=FIRST_ROW + 1):
             for at, cell in enumerate(line.cells):
                 self.cell(sheet, row, at, cell, is_total=line.is_total)
@@ -231,9 +241,7 @@ class _Book:
                 "data_labels": {"value": True, "num_format": "#,##0", "font": {"name": FACE, "size": 9}},
             }
         )
-        drawn.set_title(
-            {"name": f"{spec.title}（{spec.unit}）", "name_font": {"name": HEAD_FACE, "size": 12, "bold": False}}
-        )
+        drawn.set_title({"name": spec.caption, "name_font": {"name": HEAD_FACE, "size": 12, "bold": False}})
         drawn.set_x_axis({"num_font": font})
         drawn.set_y_axis(
             {

@@ -39,6 +39,7 @@ SKILL_LEVELS = ("junior", "intermediate", "senior", "technician", "senior_techni
 SIZES = ("大型", "中型", "小型", "微型")
 SIZE_CODES = {"大型": "large", "中型": "medium", "小型": "small", "微型": "micro", None: "unstated"}
 SUMMARY_FORM = "enterprise_status"
+OTHER = "其他"
 _SQL = Path(__file__).parent / "sql" / "figures"
 
 RowDict = Mapping[str, Any]
@@ -723,8 +724,8 @@ class _Sheet:
                 f"{scope}.needed_subsidised", _total(row["needed_subsidised_persons"] for row in rows), "persons"
             )
             delivered = self.put(f"{scope}.delivered", _total(row["delivered_persons"] for row in rows), "persons")
-            whole = needed.value if isinstance(needed.value, int) else None
-            done = delivered.value if isinstance(delivered.value, int) else None
+            whole = _total(row["needed_both_persons"] for row in rows)
+            done = _total(row["delivered_both_persons"] for row in rows)
             return needed, subsidised, delivered, self.share(f"{scope}.delivered_share", done, whole)
 
         everything = list(self.rows.training)
@@ -829,11 +830,11 @@ def _level_order(row: Row) -> tuple[int, str]:
     return (TRAINING_LEVELS.index(label) if label in TRAINING_LEVELS else len(TRAINING_LEVELS), label)
 
 
-def _paid_order(row: Row) -> tuple[bool, Decimal, str]:
-    """Most paid first, 未归类 last; the paid amount stands in the column before the last."""
+def _paid_order(row: Row) -> tuple[bool, bool, Decimal, str]:
+    """Most paid first, then 其他, 未归类 last; the paid amount stands in the column before the last."""
     cell = row.cells[-2]
     paid = cell.value if isinstance(cell, Figure) and isinstance(cell.value, Decimal) else Decimal(0)
-    return is_unclassified(_key(cell)), -paid, _key(cell)
+    return is_unclassified(_key(cell)), row.cells[0] == OTHER, -paid, _key(cell)
 
 
 def _key(cell: str | Figure) -> str:

@@ -63,7 +63,11 @@ def html_text(figures: ReportFigures) -> str:
                 if spec is not None:
                     sections[-1]["blocks"].append(_chart(spec))
     annexes = [
-        {"title": one["title"], "id": f"a{number}", "table": _table(figures.tables[one["table"]], titled=False)}
+        {
+            "title": texts()["page"]["annex_heading"].format(number=number, title=one["title"]),
+            "id": f"a{number}",
+            "table": _table(figures.tables[one["table"]], titled=False),
+        }
         for number, one in enumerate((one for one in texts()["annexes"] if one.get("table") in figures.tables), start=1)
     ]
     return (
@@ -102,7 +106,7 @@ def _environment() -> jinja2.Environment:
 def _chart(spec: ChartSpec) -> dict[str, Any]:
     return {
         "kind": "chart",
-        "title": f"{spec.title}（{spec.unit}）",
+        "title": spec.caption,
         "note": spec.note,
         "wide": Markup(chart_svg(spec, WIDE)),
         "narrow": Markup(chart_svg(spec, NARROW)),
@@ -125,7 +129,7 @@ def _table(table: Table, *, titled: bool = True) -> dict[str, Any]:
         "kind": "table",
         "title": entry["title"],
         "titled": titled,
-        "columns": [(entry["columns"][name], numeric[at]) for at, name in enumerate(table.columns)],
+        "columns": [wording.header_pieces(entry["columns"][name]) for name in table.columns],
         "label_at": table.columns.index("name") if "name" in table.columns else 0,
         "rows": rows,
         "note": wording.table_note(table),

@@ -25,6 +25,7 @@ from include.report.reconcile import ReconciliationFailed, reconcile
 from include.report.word import write_word
 from include.report.wording import report_title
 
+DRAFT = ".report-"
 WRITERS = {"docx": write_word, "xlsx": write_excel, "html": write_html}
 
 
@@ -75,7 +76,10 @@ def write_files(figures: ReportFigures, folder: Path) -> dict[str, Path]:
     """Write all three forms beside ``folder``'s files and move them in only when all are complete."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = report_title(figures)
-    draft = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
+    # Of a process that was killed. The caller sees to it that no other renders this period meanwhile.
+    for stale in folder.glob(f"{DRAFT}*"):
+        shutil.rmtree(stale, ignore_errors=True)
+    draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=folder))
     try:
         for suffix, write in WRITERS.items():
             write(figures, draft / f"{stem}.{suffix}")

@@ -34,6 +34,8 @@ _TYPES = {
     "combo": XL_CHART_TYPE.COLUMN_CLUSTERED,
 }
 _EMU_PER_MM = 36000
+_WIDE_MM = 100
+_BESIDE_HEIGHT_MM = 50
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -50,7 +52,7 @@ def add_chart(document: DocxDocument, paragraph: Paragraph, spec: ChartSpec, num
     # `blob` is what python-docx writes out for a part it does not understand.
     chart_part._blob = etree.tostring(space, xml_declaration=True, encoding="UTF-8", standalone=True)
     relation = document.part.relate_to(chart_part, RELATIONSHIP_TYPE.CHART)
-    height = _height_mm(spec)
+    height = _height_mm(spec) if width_mm > _WIDE_MM else _BESIDE_HEIGHT_MM
     drawing = (
         '<w:drawing xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
         ' xmlns:wp="http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing"'
@@ -67,7 +69,7 @@ def add_chart(document: DocxDocument, paragraph: Paragraph, spec: ChartSpec, num
 
 
 def _height_mm(spec: ChartSpec) -> float:
-    return 16 + 6.2 * len(spec.categories) if spec.kind == "bar" else 66
+    return 8 + 4.6 * len(spec.categories) if spec.kind == "bar" else 50
 
 
 def chart_xml(spec: ChartSpec) -> tuple[etree._Element, bytes]:
@@ -81,8 +83,9 @@ def chart_xml(spec: ChartSpec) -> tuple[etree._Element, bytes]:
         data.add_series(f"{spec.line_title}（%）", [None if one is None else float(one) for one in spec.line], "0.0")
     space = parse_xml(ChartXmlWriter(_TYPES[spec.kind], data).xml.encode())
     chart = Chart(space, None)
-    chart.font.size = Pt(10.5)
+    chart.font.size = Pt(9)
     _east_asian_font(space)
+    _no_frame(space)
     chart.has_title = False
     chart.has_legend = spec.kind == "combo"
     if chart.has_legend:
@@ -132,6 +135,22 @@ def _east_asian_font(space: etree._Element) -> None:
         for tag, face in (("latin", "Times New Roman"), ("ea", "仿宋_GB2312")):
             if properties.find(f"{{{_A}}}{tag}") is None:
                 etree.SubElement(properties, f"{{{_A}}}{tag}").set("typeface", face)
+
+
+def _no_frame(space: etree._Element) -> None:
+    """No rounded corners (the default where the element is absent) and no frame around the chart."""
+    corners = etree.Element(f"{{{_C}}}roundedCorners")
+    corners.set("val", "0")
+    drawn = space.find(f"{{{_C}}}chart")
+    before = space.find(f"{{{_C}}}date1904")
+    if before is not None:
+        before.addnext(corners)
+    else:
+        space.insert(0, corners)
+    look = etree.Element(f"{{{_C}}}spPr")
+    etree.SubElement(look, f"{{{_A}}}noFill")
+    etree.SubElement(etree.SubElement(look, f"{{{_A}}}ln"), f"{{{_A}}}noFill")
+    drawn.addnext(look)
 
 
 def _second_axis(space: etree._Element, top: float) -> None:

@@ -129,11 +129,19 @@ def comparison(figure: Figure, phrases: str) -> str:
     return str(kind["up" if printed > 0 else "down"]).format(value=abs(printed))
 
 
+_SAME = "same as "
+
+
 def holds(condition: Mapping[str, str] | None, figures: ReportFigures) -> bool:
     """Whether every ``when`` entry (figure key to state) is met."""
     for key, state in (condition or {}).items():
         figure = figures.get(key)
         value = figure.value if figure else None
+        if state.startswith(_SAME):
+            other = figures.get(state.removeprefix(_SAME))
+            if figure is None or other is None or cell_text(figure) != cell_text(other):
+                return False
+            continue
         if state in ("present", "absent"):
             if (value is not None) != (state == "present"):
                 return False
@@ -148,6 +156,8 @@ def holds(condition: Mapping[str, str] | None, figures: ReportFigures) -> bool:
 def sentence(entry: Mapping[str, Any], figures: ReportFigures) -> str | None:
     """One sentence of ``texts.yaml``, or ``None`` when its condition fails or one of its figures is missing."""
     if not holds(entry.get("when"), figures):
+        return None
+    if "unless" in entry and holds(entry["unless"], figures):
         return None
     parts: list[str] = []
     at = 0
@@ -210,7 +220,12 @@ def _listing(name: str, style: str, figures: ReportFigures) -> str | None:
         ranked = ranked[: int(style.removeprefix("top"))]
     if not ranked:
         return None
-    return str(texts()["phrases"]["joiner"]).join(label + with_unit(figure) for label, figure in ranked)
+    words = texts()["phrases"]
+    # Names that hold the joiner themselves (计算机、通信和…) are set apart by a stronger mark.
+    is_plain = not any(words["joiner"] in label for label, _ in ranked)
+    return str(words["joiner" if is_plain else "strong_joiner"]).join(
+        label + with_unit(figure) for label, figure in ranked
+    )
 
 
 def paragraph(entries: Sequence[Mapping[str, Any]], figures: ReportFigures) -> str:
@@ -219,9 +234,10 @@ def paragraph(entries: Sequence[Mapping[str, Any]], figures: ReportFigures) -> s
 
 
 def definitions(figures: ReportFigures) -> list[tuple[str, str, str]]:
-    """指标口径 as (name, definition, unit) in the order of ``texts.yaml``."""
+    """指标口径 of the indicators the report prints, as (name, definition, unit) in the order of ``texts.yaml``."""
     order = {name: at for at, name in enumerate(texts()["definitions_order"])}
-    ranked = sorted(figures.definitions, key=lambda one: (order.get(one.indicator, len(order)), one.indicator))
+    printed = [one for one in figures.definitions if one.indicator in order]
+    ranked = sorted(printed, key=lambda one: order[one.indicator])
     return [(one.name_zh, one.definition_zh, one.unit) for one in ranked]
 
 
@@ -272,19 +288,24 @@ def _block(entry: Mapping[str, Any], figures: ReportFigures) -> Block | None:
 
 
 def _has_something(table: Table | None) -> bool:
-    """Whether a chart of the table would show anything: charts bear the key of their table."""
-    cells = [cell for row in table.rows for cell in row.cells] if table else []
-    return any(isinstance(cell, Figure) and cell.unit == "persons" and bool(cell.value) for cell in cells)
+    """Whether a chart of the table would show anything (charts bear the key of their table); one month is no trend."""
+    rows = table.rows if table else ()
+    shown = [
+        row
+        for row in rows
+        if any(isinstance(cell, Figure) and cell.unit == "persons" and bool(cell.value) for cell in row.cells)
+    ]
+    return len(shown) >= (2 if table is not None and table.key == "trend" else 1)
 
 
 def cut(table: Table, top: int) -> tuple[Table, bool]:
-    """The first ``top`` rows (ranked ones only where the table ranks) and the totals; whether rows were left out."""
+    """The first ``top`` rows and the totals, and whether rows were left out: in a ranking the unranked first of all."""
     body = [row for row in table.rows if not row.is_total]
     kept = body
     if "rank" in table.columns:
         at = table.columns.index("rank")
         kept = [row for row in body if isinstance(row.cells[at], Figure) and row.cells[at].value is not None]  # type: ignore[union-attr]
-    kept = kept[:top]
+    kept = body if len(kept) <= top and len(body) <= top + 1 else kept[:top]
     if not kept:
         kept = body[:top]
     totals: list[Row] = [row for row in table.rows if row.is_total]
@@ -301,9 +322,37 @@ def table_note(table: Table, shown: int | None = None) -> str:
     kind = texts()["tables"][table.key].get("note")
     if kind:
         found.append(notes[kind])
-    if any(figure.absence in ("not_received", "refused") for figure in figures):
+    absences = {figure.absence for figure in figures if figure.value is None}
+    found += [notes[name] for name in ("not_received", "refused", "previous_missing", "undefined") if name in absences]
+    if absences & {"not_received", "refused"}:
         found.append(notes["gap"])
     return notes["lead"] + "".join(found) if found else ""
+
+
+def header_pieces(title: str) -> list[str]:
+    """The parts of a column's header between which a line may break: its words, and its unit in brackets."""
+    breaks: Mapping[str, str] = _header_breaks()
+    name, bracket, unit = title.partition("（")
+    pieces = breaks.get(name, name).split("|") if name else []
+    return [*pieces, *([bracket + unit] if bracket else [])]
+
+
+def header_lines(title: str, room: float) -> list[str]:
+    """A column's header in lines of at most ``room`` Chinese characters where its pieces allow."""
+    if len(title) <= room:
+        return [title]
+    lines: list[str] = []
+    for piece in header_pieces(title):
+        if lines and not piece.startswith("（") and len(lines[-1] + piece) <= room:
+            lines[-1] += piece
+        else:
+            lines.append(piece)
+    return lines
+
+
+@lru_cache(maxsize=1)
+def _header_breaks() -> Mapping[str, str]:
+    return {one.replace("|", ""): one for one in texts()["header_breaks"]}
 
 
 def spanning_absences() -> frozenset[str]:

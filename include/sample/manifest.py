@@ -100,9 +100,10 @@ class ExpectedReport:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The whole inbox: files written, defects planted, results expected."""
+    """The whole inbox: files written, defects planted, results expected. ``made_by`` is the generator's fingerprint."""
 
     label: str
+    made_by: str
     seed: int
     periods: tuple[str, ...]
     files: tuple[WrittenFile, ...]
@@ -119,6 +120,7 @@ def read_manifest(path: Path) -> Manifest:
     document = json.loads(path.read_text(encoding="utf-8"))
     return Manifest(
         label=document["label"],
+        made_by=document["made_by"],
         seed=document["seed"],
         periods=tuple(document["periods"]),
         files=tuple(

@@ -7,6 +7,7 @@ process it would share logging, signal handlers and global flags with an Airflow
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
@@ -269,7 +270,6 @@ def _dbt(period: str, *arguments: str) -> tuple[NodeResult, ...]:
     target.mkdir(parents=True, exist_ok=True)
     _log().parent.mkdir(parents=True, exist_ok=True)
     results = target / "run_results.json"
-    results.unlink(missing_ok=True)
     environment = {
         **os.environ,
         **connection_environment(warehouse_url()),
@@ -285,7 +285,12 @@ def _dbt(period: str, *arguments: str) -> tuple[NodeResult, ...]:
     environment.setdefault("DBT_THREADS", str(THREADS))
     verb, *rest = arguments
     command = [sys.executable, "-m", "dbt.cli.main", verb, "--vars", json.dumps({"period": period}), *rest]
-    output = _run(command, environment, project)
+    # The lock goes on with the dbt process: where a killed task left one behind, the next try waits for it, since two
+    # would each delete the period's rows and each insert them.
+    with (_folder() / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        results.unlink(missing_ok=True)
+        output = _run(command, environment, project, lock.fileno())
     if not results.exists():
         raise DbtNotRunError(
             f"dbt {verb} of {period} ended before any node ran. Check that the warehouse is up and that the project "
@@ -294,10 +299,10 @@ def _dbt(period: str, *arguments: str) -> tuple[NodeResult, ...]:
     return tuple(_read_results(json.loads(results.read_text(encoding="utf-8"))))
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> str:
+def _run(command: Sequence[str], environment: Mapping[str, str], folder: Path, lock: int) -> str:
     process = subprocess.Popen(
         command, env=dict(environment), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        encoding="utf-8", errors="replace",
+        encoding="utf-8", errors="replace", pass_fds=(lock,),
     )  # fmt: skip
     try:
         output, _ = process.communicate(timeout=TIMEOUT_SECONDS)

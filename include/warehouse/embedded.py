@@ -156,6 +156,11 @@ class _Place:
     def lock(self) -> Path:
         return self.base / "lock"
 
+    @property
+    def complete(self) -> Path:
+        """There once the databases are made: a start killed before that is taken up, though the server may run."""
+        return self.data / "databases-made"
+
 
 # ---------------------------------------------------------------------------------------------------------- public
 
@@ -191,18 +196,19 @@ def start() -> Status:
     """
     place = _place()
     current = status()
-    if current.running:
+    if current.running and place.complete.exists():
         return current
     _make_base(place)
     with _locked(place):
         current = status()
-        if current.running:
+        if current.running and place.complete.exists():
             return current
         identity = _identity(place)
         login = _initialise(place, identity)
         if not _becomes_ready(place):
             login = _launch(place, identity, login)
         _create_databases(login)
+        _write_server_file(place.complete, "", identity)
     return replace(status(), note=identity.note)
 
 

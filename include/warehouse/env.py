@@ -54,7 +54,8 @@ def write_env(path: Path) -> None:
     except FileExistsError:
         raise EnvFileExistsError(
             f"{path} exists and is left as it is: the databases know the passwords in it. "
-            f"Add a missing line by hand, or move the file away first"
+            f"Add a missing line by hand, or move the file away first "
+            f"(.env 已存在，未作改动：数据库沿用其中的密码；缺少的行请手工补上，或先移走该文件)"
         ) from None
     with os.fdopen(descriptor, "w", encoding="ascii") as handle:
         handle.write("\n".join(lines) + "\n")
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EnvFileExistsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"wrote {len(SECRETS)} random secrets to {path} (mode 0600)")
+    print(f"已写入 {len(SECRETS)} 个随机密钥 / wrote {len(SECRETS)} random secrets to {path} (mode 0600)")
     return 0
 
 

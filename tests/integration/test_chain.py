@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import openpyxl
+import psycopg
 import pytest
 
-from include.intake.calendar import SHANGHAI
-from include.pipeline.build import build_marts, load_batch, read_pending, validate_batch
+from include.forms.model import load_forms
+from include.intake import ledger
+from include.intake.calendar import SHANGHAI, load_rules
+from include.intake.channels import Arrival
+from include.intake.reporters import load_reporters
+from include.operate import summary
+from include.pipeline.build import BatchLost, build_marts, load_batch, read_pending, validate_batch
 from include.pipeline.collect import CollectResult, collect
-from include.pipeline.publish import check_gate, deliver, render
+from include.pipeline.publish import NothingToPublish, check_gate, deliver, render
 from include.settings import get_settings
 from include.warehouse.connection import connect
 from tests.workbooks import DEMAND_HEADERS, STATUS_HEADERS, enterprise, post, uscc, write_form
@@ -57,6 +65,12 @@ def demand_file(
 ) -> Path:
     path = inbox / period / county / "企业用工需求表.xlsx"
     return write_form(path, "企业用工需求表", county, period, options.pop("headers", DEMAND_HEADERS), rows, **options)
+
+
+def subsidy_file(inbox: Path, rows: list[dict[str, Any]], *, county: str = COUNTY) -> Path:
+    headers = [("", field.header, field.name) for field in load_forms()["subsidy_payment"].fields]
+    path = inbox / PERIOD / county / "补贴资金发放台账.xlsx"
+    return write_form(path, "补贴资金发放台账", county, PERIOD, headers, rows, frame=False)
 
 
 def rows_of(form: str) -> list[dict[str, Any]]:
@@ -205,6 +219,20 @@ def test_the_same_bytes_under_another_name_change_nothing(inbox: Path) -> None:
     assert query("select count(*) from raw.enterprise_status") == [(1,)]
 
 
+def test_the_same_bytes_from_two_counties_are_two_reports(inbox: Path) -> None:
+    """An empty ledger of subsidies names no county: only its folder does."""
+    first = subsidy_file(inbox, [])
+    second = inbox / PERIOD / OTHER / first.name
+    second.parent.mkdir(parents=True)
+    second.write_bytes(first.read_bytes())
+    collected, _ = load()
+    assert (collected.new, collected.duplicates, collected.refused) == (2, 0, 0)
+    assert query("select reporter_code, outcome from intake.submission order by 1") == [
+        (CODE, "accepted_with_findings"),
+        (OTHER_CODE, "accepted_with_findings"),
+    ]
+
+
 def test_a_corrected_file_is_the_next_version_and_the_older_one_stays(inbox: Path) -> None:
     status_file(inbox, [enterprise(COUNTY, CODE, 1)])
     load()
@@ -225,6 +253,31 @@ def test_a_file_nobody_can_read_is_refused_in_chinese_and_stops_nothing_else(inb
     assert (collected.new, collected.refused, batch["loaded"]) == (2, 1, {"enterprise_status": 1})
     [(outcome, text)] = query("select outcome, outcome_zh from intake.received_file where file_name = '企业情况表.xls'")
     assert outcome == "refused" and "另存为" in text
+
+
+def test_the_account_lists_what_still_stands_after_a_correction(inbox: Path) -> None:
+    status_file(inbox, [enterprise(COUNTY, CODE, 1, shortage_now=None), enterprise(COUNTY, CODE, 2)])
+    broken = inbox / PERIOD / OTHER / "企业情况表.xlsx"
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(b"")
+    load()
+    with connect() as conn:
+        rows = {row[0]: row[1:] for row in summary.reporter_rows(conn, PERIOD)}
+        found = summary.findings_table(conn, PERIOD)
+    # nothing that could be read arrived: neither in time nor late
+    assert rows[OTHER] == ("0/3", "—", "退回", 0, 0, "1/0/0")
+    assert rows[COUNTY][2:] == ("部分通过 1/3", 1, 1, "0/1/0")
+    assert "R-VAL-001" in found and "E-FILE-001" in found and "（共 2 条）" in found
+
+    status_file(inbox, [enterprise(COUNTY, CODE, 1), enterprise(COUNTY, CODE, 2)])
+    status_file(inbox, [enterprise(OTHER, OTHER_CODE, 1)], county=OTHER)
+    load()
+    with connect() as conn:
+        rows = {row[0]: row[1:] for row in summary.reporter_rows(conn, PERIOD)}
+        found = summary.findings_table(conn, PERIOD)
+    assert rows[COUNTY][2:] == ("部分通过 1/3", 2, 0, "0/0/0")
+    assert rows[OTHER][2:] == ("部分通过 1/3", 1, 0, "0/0/0")
+    assert found.startswith("没有发现问题") and "另有 2 条" in found
 
 
 def test_period_and_county_must_not_contradict_each_other(inbox: Path) -> None:
@@ -254,6 +307,178 @@ def test_steps_run_again_after_a_kill_load_every_row_once(inbox: Path) -> None:
     load_batch(batch)
     assert query("select count(*) from raw.enterprise_status") == [(1,)]
     assert query("select count(*) from raw.labour_demand") == [(1,)]
+
+
+def test_a_batch_folder_lost_before_loading_asks_for_a_new_start(inbox: Path) -> None:
+    status_file(inbox, [enterprise(COUNTY, CODE, 1)])
+    collect()
+    batch = read_pending(PERIOD, "test")
+    shutil.rmtree(batch["folder"])
+    with pytest.raises(BatchLost, match="clear the run from task `read`"):
+        validate_batch(batch)
+    assert query("select outcome from intake.received_file") == [("pending",)]
+
+
+def test_a_mistyped_year_is_refused_and_opens_no_month(inbox: Path) -> None:
+    status_file(inbox, [enterprise(COUNTY, CODE, 1)], period="2062-03")
+    status_file(inbox, [enterprise(COUNTY, CODE, 1)], period="2016-03")
+    collected = collect()
+    assert (collected.periods, collected.refused) == ([], 2)
+    assert query("select period from intake.reporting_period") == []
+    messages = [row[0] for row in query("select message_zh from intake.finding where code = 'E-IDN-006' order by 1")]
+    assert "2016年3月，该月没有应报单位" in messages[0] and "2062年3月，该月尚未开始" in messages[1]
+
+
+def test_a_file_that_cannot_be_opened_waits_and_stops_no_other(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    status_file(inbox, [enterprise(COUNTY, CODE, 1)])
+    status_file(inbox, [enterprise(OTHER, OTHER_CODE, 1)], county=OTHER)
+    whole = Arrival.read
+
+    def read(arrival: Arrival) -> bytes:
+        if COUNTY in arrival.folder:
+            raise PermissionError(13, "Permission denied")
+        return whole(arrival)
+
+    monkeypatch.setattr(Arrival, "read", read)
+    collected = collect()
+    assert (collected.files, collected.new, collected.unreadable) == (2, 1, 1)
+    monkeypatch.undo()
+    collected = collect()
+    assert (collected.new, collected.unreadable) == (1, 0)
+
+
+def test_of_two_files_waiting_the_one_entered_later_is_the_correction(inbox: Path) -> None:
+    """The copy sent second carries the older time, as a file restored from a backup or an archive does."""
+    path = status_file(inbox, [enterprise(COUNTY, CODE, 1)])
+    collect()
+    status_file(inbox, [enterprise(COUNTY, CODE, 1, shortage_now=12)])
+    os.utime(path, (1_775_000_000, 1_775_000_000))
+    load()
+    assert query(
+        "select s.version, r.shortage_now from intake.submission as s"
+        " inner join raw.enterprise_status as r on s.submission_id = r.submission_id order by 1"
+    ) == [(1, 7), (2, 12)]
+
+
+def test_an_enterprise_held_back_in_form_one_counts_as_sent_when_form_two_comes_later(inbox: Path) -> None:
+    one, blank = enterprise(COUNTY, CODE, 1), enterprise(COUNTY, CODE, 2, headcount=None)
+    status_file(inbox, [one, blank])
+    load()
+    held = query("select code, cell from intake.finding")
+    demand_file(inbox, [post(one, "木工"), post(blank, "木工")])
+    load()
+    assert query("select code, cell from intake.finding") == held
+
+
+def test_a_late_finding_is_entered_at_every_sheet_and_counted(inbox: Path) -> None:
+    """Two sheets of form 1 whose first rows have the same address: both are short by one in form 2."""
+    one, two = enterprise(COUNTY, CODE, 1), enterprise(COUNTY, CODE, 2)
+    path = status_file(inbox, [one])
+    book = openpyxl.load_workbook(path)
+    copy = book.copy_worksheet(book["Sheet1"])
+    copy.title = "Sheet2"
+    copy["B5"], copy["C5"] = two["enterprise_name"], two["uscc"]
+    book.save(path)
+    load()
+    demand_file(inbox, [post(one, "木工", shortage_now=6), post(two, "木工", shortage_now=6)])
+    load()
+    assert query("select sheet, cell from intake.finding order by 1") == [("Sheet1", "AJ5"), ("Sheet2", "AJ5")]
+    assert query("select outcome, findings_w from intake.submission where form = 'enterprise_status'") == [
+        ("accepted_with_findings", 2)
+    ]
+
+
+def test_a_month_closes_by_the_clock_without_any_file(inbox: Path) -> None:
+    status_file(inbox, [enterprise(COUNTY, CODE, 1)])
+    load()
+    with connect() as conn:
+        conn.execute("update intake.reporting_period set state = 'open'")
+        ledger.record_build(conn, PERIOD, "test", ledger.input_hash(conn, PERIOD), {})
+        conn.commit()
+    assert check_gate(PERIOD)["maturity"] == "provisional"
+    # its last day is long over: the next collection, with nothing new in the inbox, closes and announces it
+    collected = collect()
+    assert (collected.new, collected.periods) == (0, [PERIOD])
+    gate = check_gate(PERIOD)
+    assert (gate["maturity"], gate["coverage"]) == ("final", 0)
+
+
+@pytest.mark.parametrize(("complete", "maturity"), [(17, "provisional"), (18, "final")])
+def test_a_month_is_final_before_its_close_from_nine_tenths_on(inbox: Path, complete: int, maturity: str) -> None:
+    """Of 20 reporters 17 are 85 %, 18 are 90 %; a refused form does not count."""
+    reporters = load_reporters(get_settings().reporters_file)
+    rules = load_rules(get_settings().reporting_file)
+    with connect() as conn:
+        ledger.sync_reporters(conn, reporters)
+        ledger.open_period(conn, PERIOD, reporters, rules, datetime(2026, 4, 2, tzinfo=SHANGHAI))
+        for number, reporter in enumerate(reporters):
+            for form in rules.forms:
+                is_last = form == rules.forms[-1]
+                outcome = "refused" if number >= complete and is_last else "accepted"
+                enter_submission(conn, reporter.reporter_code, form, outcome)
+        ledger.record_build(conn, PERIOD, "test", ledger.input_hash(conn, PERIOD), {})
+        conn.commit()
+    gate = check_gate(PERIOD)
+    assert (gate["maturity"], gate["coverage"]) == (maturity, complete / 20)
+
+
+def enter_submission(conn: psycopg.Connection[Any], reporter_code: str, form: str, outcome: str) -> None:
+    """A ledger row as loading writes it, without rows behind it."""
+    conn.execute(
+        """
+        with receipt as (
+            insert into intake.received_file
+                (sha256, file_name, channel, channel_path, size_bytes, received_at, outcome, outcome_zh)
+            values (%(id)s, 'a.xlsx', 'local', %(id)s, 1, '2026-04-02', 'processed', '')
+            returning receipt_id
+        )
+        insert into intake.submission
+            (submission_id, receipt_id, form, period, reporter_code, county_code, version, sheets, received_at, outcome,
+             rows_read, rows_accepted, rows_held, cells_read, cells_filled, findings_e, findings_r, findings_w)
+        select %(id)s, receipt_id, %(form)s, %(period)s, %(code)s, %(code)s, 1, '{}', '2026-04-02', %(outcome)s,
+            0, 0, 0, 0, 0, 0, 0, 0
+        from receipt
+        """,
+        {"id": f"{reporter_code}-{form}", "form": form, "period": PERIOD, "code": reporter_code, "outcome": outcome},
+    )
+
+
+def test_publishing_a_month_never_built_says_so(inbox: Path) -> None:
+    with pytest.raises(NothingToPublish, match="run build_warehouse"):
+        check_gate(PERIOD)
+
+
+def test_other_figures_are_the_next_issue_and_the_same_ones_are_not(inbox: Path, tmp_path: Path) -> None:
+    report = tmp_path / "月报.html"
+    report.write_text("演示")
+    rendered = {
+        "period": PERIOD, "maturity": "provisional", "reason_zh": "", "coverage": 0.5, "data_cutoff": None,
+        "input_hash": "i", "figures_checked": 1, "seconds": 1.0, "files": {"html": str(report)},
+    }  # fmt: skip
+    issues = [deliver({**rendered, "figures_sha256": digest})["issue_no"] for digest in ("a", "a", "b", "b", "a")]
+    assert issues == [0, 0, 1, 1, 2]
+    assert query("select issue_no, count(*) from intake.delivery group by 1 order by 1") == [(0, 1), (1, 1), (2, 1)]
+
+
+def test_a_corrected_month_rebuilds_the_later_ones_and_their_comparison(inbox: Path) -> None:
+    for period, short in (("2026-02", 10), (PERIOD, 12)):
+        status_file(inbox, [enterprise(COUNTY, CODE, 1, shortage_now=short)], period=period)
+    collect()
+    for period in ("2026-02", PERIOD):
+        load_batch(validate_batch(read_pending(period, "test")))
+    with connect() as conn:
+        for period in ("2026-02", PERIOD):  # as after their builds
+            ledger.record_build(conn, period, "test", ledger.input_hash(conn, period), {})
+        conn.commit()
+    status_file(inbox, [enterprise(COUNTY, CODE, 1, shortage_now=16)], period="2026-02", name="企业情况表（更正）.xlsx")
+    load("2026-02")
+    assert build_marts("2026-02")["periods"] == ["2026-02", PERIOD]
+    # (12 - 16) / 16
+    assert query(
+        "select shortage_now_persons, shortage_change_rate_lfl::float from marts.mart_labour_shortage_summary"
+        " where period = %s and level = 'province'",
+        PERIOD,
+    ) == [(12, -0.25)]
 
 
 def test_marts_and_report_of_a_month_with_a_county_missing(inbox: Path) -> None:

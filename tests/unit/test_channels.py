@@ -31,3 +31,21 @@ def test_lock_files_partial_uploads_and_links_are_not_arrivals(tmp_path: Path) -
 def test_a_missing_inbox_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(InboxNotFound, match="INBOX_DIR"):
         list(LocalFolder(tmp_path / "none").arrivals())
+
+
+def test_a_name_in_gbk_bytes_is_read_and_can_be_stored(tmp_path: Path) -> None:
+    folder = os.path.join(os.fsencode(tmp_path), "灵山县".encode("gb18030"))
+    os.mkdir(folder)
+    with open(os.path.join(folder, "企业情况表.xlsx".encode("gb18030")), "wb") as handle:
+        handle.write(b"x")
+    [arrival] = LocalFolder(tmp_path).arrivals()
+    assert (arrival.path_in_channel, arrival.folder) == ("灵山县/企业情况表.xlsx", "灵山县")
+    assert arrival.file_name == "企业情况表.xlsx"
+    assert arrival.read() == b"x"
+
+
+def test_a_linked_folder_is_not_entered(tmp_path: Path) -> None:
+    _file(tmp_path / "elsewhere" / "a.xlsx", 1)
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "link").symlink_to(tmp_path / "elsewhere")
+    assert list(LocalFolder(tmp_path / "inbox").arrivals()) == []

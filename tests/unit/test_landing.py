@@ -16,6 +16,12 @@ def test_bytes_lie_under_their_own_checksum_once(tmp_path: Path) -> None:
     assert store.get(ABC) == b"abc"
 
 
+def test_stored_files_are_their_owners_alone(tmp_path: Path) -> None:
+    store = LandingStore(tmp_path / "landing")
+    path = store.path_of(store.put(b"abc"))
+    assert [p.stat().st_mode & 0o777 for p in (path, path.parent, store.root)] == [0o400, 0o700, 0o700]
+
+
 def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
     store = LandingStore(tmp_path)
     store.put(b"abc")

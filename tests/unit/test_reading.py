@@ -8,6 +8,7 @@ import pytest
 import xlwt
 
 from include.forms.model import load_forms
+from include.intake import reading as reader
 from include.intake.reading import identify_workbook, read_workbook
 from tests.unit.sheets import (
     CLAIM,
@@ -240,6 +241,28 @@ def test_rows_below_the_tail_are_reported() -> None:
     finding = next(finding for finding in table.findings if finding.severity == "E")
     assert (finding.code, finding.row) == ("E-TBL-001", 10) and "共 1 行" in finding.message_zh
     assert table.source_rows == [5]
+
+
+def test_the_finding_about_the_tail_names_no_person() -> None:
+    layout = with_tail([ENTERPRISE], {"headcount": 100})
+    layout.cells[layout.first + 2, 0] = "填表人：李某某13800138000"
+    for name, value in second().items():
+        layout.put(5, name, value)
+    table = only_table(to_xlsx(layout))
+    finding = next(finding for finding in table.findings if finding.code == "E-TBL-001")
+    assert finding.params["tail"] and "李某某" not in finding.message_zh
+
+
+def test_a_fault_of_the_reader_refuses_its_file_and_quotes_no_cell(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise IndexError("450721199001011234")
+
+    monkeypatch.setattr(reader, "_take_rows", fail)
+    outcome = read(to_xlsx(lay_out()), folder="2026-10/灵山县")
+    assert (codes(outcome.findings), outcome.tables) == (["E-FILE-011"], [])
+    assert "IndexError" in caplog.text and "4507" not in caplog.text
 
 
 def test_blank_and_numbered_rows_are_no_rows() -> None:

@@ -269,13 +269,16 @@ def test_training_delivered_against_needed() -> None:
             "needed_persons": needed,
             "needed_subsidised_persons": None,
             "delivered_persons": done,
+            "needed_both_persons": both,
+            "delivered_both_persons": done,
         }
-        for level, needed, done in (("高级工", 30, 6), ("初级工", 10, 4), (None, 0, 2))
+        # of the 30 needed at 高级工, 10 are of counties without a ledger
+        for level, needed, both, done in (("高级工", 30, 20, 6), ("初级工", 10, 10, 6), (None, 0, 0, 0))
     ]
     figures = small(training=rows)
     assert value(figures, "training.needed") == 40
     assert value(figures, "training.delivered") == 12
-    assert value(figures, "training.delivered_share") == Decimal("0.3")
+    assert value(figures, "training.delivered_share") == Decimal("0.4")
     assert value(figures, "training.needed_subsidised") is None
     levels = [cell_text(row.cells[0]) for row in figures.tables["training_level"].rows]
     assert levels == ["初级工", "高级工", "未填报", "合计"]

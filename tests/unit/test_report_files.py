@@ -27,7 +27,7 @@ from include.report.html import html_text
 from include.report.model import Figure, ReportFigures
 from include.report.numbers import instant_text
 from include.report.render import write_files
-from include.report.word import TEXT_WIDTH_MM, fit, word_bytes
+from include.report.word import TEXT_WIDTH_MM, fit, fold, word_bytes
 from tests.report_rows import ROOT, mart_rows, reporters
 
 COUNTIES = [one["region_code"] for one in reporters()]
@@ -129,8 +129,13 @@ def test_sample_data_is_marked_on_every_page_and_only_then(figures: ReportFigure
 
 
 def test_tables_fit_the_page_and_repeat_their_header(document: Any) -> None:
-    assert len(document.tables) > 12
-    for table in document.tables:
+    frames = [table for table in document.tables if table._tbl.tblPr.find(qn("w:tblBorders")) is None]
+    nested = [table for frame in frames for cell in frame.rows[0].cells for table in cell.tables]
+    assert len(frames) == len(nested) == 1
+    elements = {id(frame._tbl) for frame in frames}
+    tables = [table for table in [*document.tables, *nested] if id(table._tbl) not in elements]
+    assert len(tables) > 12
+    for table in tables:
         widths = [int(column.get(qn("w:w"))) for column in table._tbl.tblGrid.findall(qn("w:gridCol"))]
         assert sum(widths) / 20 <= TEXT_WIDTH_MM / 25.4 * 72 + 0.1
         assert min(widths) > 300
@@ -331,3 +336,12 @@ def test_a_writer_that_fails_leaves_the_folder_as_it_was(
     with pytest.raises(OSError, match="disk full"):
         write_files(report(absent={}), tmp_path)
     assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("count", [9, 10, 15, 16])
+def test_a_long_narrow_table_is_folded_with_its_total_at_the_foot(count: int) -> None:
+    body = [[f"市{at}", str(at)] for at in range(count)]
+    rows, strong = fold(body, 1)
+    assert rows[-1][2:] == body[-1] and strong == {(len(rows) - 1, 2), (len(rows) - 1, 3)}
+    shown = [half for row in rows for half in (row[:2], row[2:]) if half != ["", ""]]
+    assert sorted(shown) == sorted(body)

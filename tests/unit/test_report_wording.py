@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -140,3 +142,32 @@ def test_every_table_and_label_has_its_words() -> None:
         for row in table.rows:
             for cell in row.cells:
                 assert not (isinstance(cell, str) and wording.cell_text(cell).isascii() and cell), (table.key, cell)
+
+
+def test_a_sentence_gives_way_when_two_comparisons_print_alike() -> None:
+    change = {name: Figure(name, Decimal(value), "change") for name, value in (("a", "0.0216"), ("b", "0.0221"))}
+    figures = cast(ReportFigures, SimpleNamespace(get={**change, "c": Figure("c", Decimal("0.05"), "change")}.get))
+    assert wording.holds({"a": "same as b"}, figures)
+    assert not wording.holds({"a": "same as c"}, figures) and not wording.holds({"a": "same as missing"}, figures)
+    assert wording.sentence({"text": "可比。", "unless": {"a": "same as b"}}, figures) is None
+    assert wording.sentence({"text": "可比。", "unless": {"a": "same as c"}}, figures) == "可比。"
+
+
+@pytest.mark.parametrize(
+    ("title", "room", "lines"),
+    [
+        ("当期生产缺工（人）", 20, ["当期生产缺工（人）"]),
+        ("当期生产缺工（人）", 6, ["当期生产缺工", "（人）"]),
+        ("当期生产缺工（人）", 4, ["当期生产", "缺工", "（人）"]),
+        ("县（市、区）", 4, ["县", "（市、区）"]),
+    ],
+)
+def test_a_header_breaks_between_words(title: str, room: float, lines: list[str]) -> None:
+    assert wording.header_lines(title, room) == lines
+
+
+def test_every_header_break_is_of_a_header() -> None:
+    names = {
+        title.partition("（")[0] for table in wording.texts()["tables"].values() for title in table["columns"].values()
+    }
+    assert {one.replace("|", "") for one in wording.texts()["header_breaks"]} - names == set()

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from include.intake.calendar import SHANGHAI
+from include.intake.channels import LocalFolder
 from include.intake.identifiers import is_valid_person_id, is_valid_uscc
 from include.intake.reading import WorkbookReading, read_workbook
 from include.intake.reporters import load_reporters
 from include.quality.findings import catalogue
 from include.quality.runner import examine, examine_cross_form
+from include.sample import province
 from include.sample.claims import person_number, shift_working_days
 from include.sample.defects import load_defects
 from include.sample.economy import PeriodBeforeDemo, grow, social_credit_code
@@ -94,6 +98,51 @@ def test_writing_again_touches_nothing_and_drops_only_what_it_wrote_before(tmp_p
     assert again == first
     other = write_inbox(inbox, ["2026-02"], seed=7)
     assert {path for path in snapshot(inbox)} == {file.path for file in other.files} | {"2026-02/说明.txt"}
+
+
+def test_what_lies_there_as_written_is_not_made_again_and_what_changed_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = tmp_path / "inbox"
+    first = write_inbox(inbox, ["2026-02"])
+    made: list[str] = []
+    make = province._county_month
+
+    def counted(*given: Any) -> Any:
+        made.append(given[2].reporter_code)
+        return make(*given)
+
+    monkeypatch.setattr(province, "_county_month", counted)
+    assert write_inbox(inbox, ["2026-02"]) == first
+    assert made == []
+    before, paths = snapshot(inbox), [inbox / file.path for file in first.files]
+    os.utime(paths[0], (1, 1))
+    assert write_inbox(inbox, ["2026-02"]) == first and made
+    for change in (paths[1].unlink, lambda: paths[2].write_bytes(b"half"), manifest_path(inbox).unlink):
+        made.clear()
+        change()
+        assert write_inbox(inbox, ["2026-02"]) == first and made
+        assert snapshot(inbox) == before
+    made.clear()
+    monkeypatch.setattr(province, "_generator", lambda: "another version")
+    assert write_inbox(inbox, ["2026-02"]).made_by == "another version"
+    assert made
+
+
+def test_a_file_left_half_written_is_none_that_a_collection_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_inbox(tmp_path / "inbox", ["2026-02"])
+    assert list(LocalFolder(tmp_path / "inbox").arrivals()) == []
+    whole = write_inbox(tmp_path / "inbox", ["2026-02"])
+    arrivals = [arrival.path_in_channel for arrival in LocalFolder(tmp_path / "inbox").arrivals()]
+    assert sorted(arrivals) == sorted(file.path for file in whole.files)
 
 
 def test_the_manifest_reads_back(demo: Demo) -> None:

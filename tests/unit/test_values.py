@@ -87,6 +87,17 @@ def test_negative_and_fractional_counts_hold_the_row() -> None:
     )
 
 
+def test_a_phone_number_in_a_wage_column_holds_its_row_only() -> None:
+    """It is more than the marts' numeric(12,2) can take: let through, it would stop the build of every county."""
+    assert read("enterprise_status", "wage_general", 13800138000.0) == ([None], [("R-VAL-015", "C5")])
+
+
+def test_pay_by_the_year_is_no_monthly_pay() -> None:
+    assert parse_number("36000元/年", "元") == (None, values.NOT_A_NUMBER)
+    assert parse_number("3000元/月", "元") == (Decimal(3000), None)
+    assert parse_number("2000万元/年", "万元") == (Decimal(2000), None)
+
+
 def test_numbers_as_text_are_read_and_noted_once_a_column() -> None:
     assert read("enterprise_status", "headcount", "１２", "1,234人", 5.0) == ([12, 1234, 5], [("W-VAL-020", "C5")])
 

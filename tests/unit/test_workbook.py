@@ -1,6 +1,7 @@
 """Files are opened by content or refused in plain Chinese; no bytes bring the reader down."""
 
 import io
+import re
 import struct
 import zipfile
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from include.intake import workbook
 from include.intake.reading import read_workbook
-from include.intake.scanning import scan_biff, scan_xlsb_sheet, scan_xlsx_sheet
+from include.intake.scanning import scan_biff, scan_ods, scan_xlsb_sheet, scan_xlsx_sheet, xlsb_sheets
 from include.intake.workbook import Refused, open_workbook
 from include.quality.findings import Finding
 from tests.unit.sheets import REPORTERS, lay_out, to_ods, to_xls, to_xlsx, with_part
@@ -240,6 +241,74 @@ def test_scan_of_xlsb() -> None:
     scan = scan_xlsb_sheet(row + cell + merge)
     assert (scan.last_row, scan.last_column, scan.hidden_rows) == (7, 3, {7})
     assert scan.merges == [(0, 2, 1, 4)]
+
+
+def test_sheets_of_an_xlsb_are_told_by_their_relation_not_by_the_number_of_their_part() -> None:
+    def text(value: str) -> bytes:
+        return struct.pack("<I", len(value)) + value.encode("utf-16-le")
+
+    sheets = [("企业情况表", "rId2"), ("代码表", "rId1")]
+    listed = b"".join(
+        xlsb_record(156, struct.pack("<II", 0, n) + text(rid) + text(name)) for n, (name, rid) in enumerate(sheets)
+    )
+    assert xlsb_sheets(xlsb_record(131, b"") + listed + xlsb_record(132, b"")) == sheets
+    relations = (
+        '<Relationships><Relationship Id="rId1" Target="worksheets/sheet1.bin"/>'
+        '<Relationship Id="rId2" Target="worksheets/sheet2.bin"/></Relationships>'
+    )
+    parts = {
+        "xl/workbook.bin": listed,
+        "xl/_rels/workbook.bin.rels": relations.encode(),
+        "xl/worksheets/sheet1.bin": b"codes",
+        "xl/worksheets/sheet2.bin": b"form",
+    }
+    assert workbook._sheet_parts(parts, "xlsb") == {"企业情况表": b"form", "代码表": b"codes"}
+
+
+def test_a_worksheet_whose_part_cannot_be_found_refuses_the_file_and_is_not_passed_over() -> None:
+    data = with_part(
+        to_xlsx(lay_out(), lay_out("labour_demand", sheet="用工")),
+        "xl/_rels/workbook.xml.rels",
+        lambda old: old.replace(b"/xl/worksheets/sheet2.xml", b"./worksheets/sheet2.xml"),
+    )
+    assert refusal(data).code == "E-FILE-006"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        'office:value-type="boolean" office:boolean-value="true"/>',
+        'office:value-type="date" office:date-value="2026-01-01"/>',
+        'office:value-type="string" office:string-value="甲"/>',
+        ">\n<text:h>甲</text:h></table:table-cell>",
+    ],
+)
+def test_repeated_ods_cells_of_every_kind_count_before_the_reader_lays_them_out(cell: str) -> None:
+    spaces = " ".join(
+        f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")
+    )
+    content = (
+        f"<office:document-content {spaces}><table:table><table:table-row table:number-rows-repeated='9000'>"
+        f"<table:table-cell table:number-columns-repeated='9000' {cell}</table:table-row></table:table>"
+        "</office:document-content>"
+    )
+    (scan,) = scan_ods(content.encode())
+    assert (scan.last_row, scan.last_column) == (8999, 8999)
+
+
+def test_what_a_database_cannot_store_does_not_leave_the_reader() -> None:
+    layout = lay_out()
+    layout.put(0, "enterprise_name", "广西\x00演示")
+    (sheet,) = open_workbook(to_xls(layout), "a.xls").sheets
+    assert sheet.rows[4][layout.at["enterprise_name"]] == "广西演示"
+
+    def endless(old: bytes) -> bytes:
+        return re.sub(rb"<v>[0-9.]+</v>", b"<v>1e999</v>", old)
+
+    data = with_part(to_xlsx(lay_out()), "xl/worksheets/sheet1.xml", endless)
+    (sheet,) = open_workbook(data, "a.xlsx").sheets
+    assert "inf" in sheet.rows[4]
+    assert not any(isinstance(cell, float) for cell in sheet.rows[4])
 
 
 def test_sheet_name_and_path_tricks_touch_nothing(tmp_path: Path) -> None:

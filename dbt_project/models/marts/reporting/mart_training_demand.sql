@@ -42,14 +42,16 @@ needed as (
     group by county_code, occupation_code, training_level, training_type
 ),
 
--- Persons, not person-times: one who stands on two lines of the same training counts once.
+-- Persons, not person-times: one who stands on two lines of the same training counts once. A line that names nobody
+-- is a class or a batch: its quantity is its persons.
 delivered as (
     select
         county_code,
         occupation_code,
         level as training_level,
         training_type,
-        count(distinct person_key) as delivered_persons
+        count(distinct person_key)
+        + coalesce(sum(quantity) filter (where person_key is null), 0)::bigint as delivered_persons
     from claims
     where
         is_training

@@ -87,7 +87,8 @@ done as (
         coalesce(occupation_of.occupation_code, '0-00-00-00') as occupation,
         sent.level,
         training_items.training_type as type,
-        count(distinct sent.person_key) as delivered
+        count(distinct sent.person_key)
+        + coalesce(sum(case when sent.person_key is null then sent.quantity end), 0)::bigint as delivered
     from raw.subsidy_payment as sent
     inner join used on sent.submission_id = used.submission_id and used.form = 'subsidy_payment'
     inner join training_items
@@ -147,7 +148,10 @@ summed as (
         scope.scope,
         sum(known.needed) as needed,
         sum(known.subsidised) as subsidised,
-        sum(known.delivered) as delivered
+        sum(known.delivered) as delivered,
+        -- a share of both: only where both forms were accepted
+        sum(case when known.delivered is not null then known.needed end) as needed_both,
+        sum(case when known.needed is not null then known.delivered end) as delivered_both
     from known
     cross join lateral (
         values
@@ -168,6 +172,6 @@ cross join lateral (
     ('needed', summed.needed::numeric),
     ('needed_subsidised', summed.subsidised),
     ('delivered', summed.delivered),
-    ('delivered_share', summed.delivered / nullif(summed.needed, 0))
+    ('delivered_share', summed.delivered_both / nullif(summed.needed_both, 0))
 ) as measure (name, value)
 where measure.value is not null
