@@ -122,17 +122,28 @@ def seen_arrivals(conn: psycopg.Connection, channel: str) -> set[tuple[str, date
 
 
 def same_content(
-    conn: psycopg.Connection, sha256: str, period: str | None, reporter_code: str | None
+    conn: psycopg.Connection, sha256: str, path: str, period: str | None, reporter_code: str | None
 ) -> Receipt | None:
-    """The earliest receipt of the same bytes that was not refused, for this period and reporter where they are known:
-    an empty form told apart by its folder alone has the same bytes in every county."""
+    """The earliest receipt of the same bytes that was not refused and still stands.
+
+    It counts for this period and reporter only, where they are known: an empty form told apart by its folder alone has
+    the same bytes in every county. It no longer stands once other content came after it under ``path``: who sends the
+    first file there again goes back to it.
+    """
     with conn.cursor(row_factory=class_row(Receipt)) as cursor:
         return cursor.execute(
-            f"select {_RECEIPT_COLUMNS} from intake.received_file"
-            " where sha256 = %s and outcome in ('pending', 'processed')"
-            " and period = coalesce(%s, period) and reporter_code = coalesce(%s, reporter_code)"
-            " order by receipt_id limit 1",
-            (sha256, period, reporter_code),
+            f"""
+            select {_RECEIPT_COLUMNS} from intake.received_file as file
+            where sha256 = %(sha256)s and outcome in ('pending', 'processed')
+                and period = coalesce(%(period)s, period) and reporter_code = coalesce(%(reporter_code)s, reporter_code)
+                and not exists (
+                    select 1 from intake.received_file as later
+                    where later.channel_path = %(path)s and later.sha256 <> file.sha256
+                        and later.receipt_id > file.receipt_id and later.outcome in ('pending', 'processed')
+                )
+            order by receipt_id limit 1
+            """,
+            {"sha256": sha256, "path": path, "period": period, "reporter_code": reporter_code},
         ).fetchone()
 
 
@@ -148,14 +159,14 @@ def record_file(
     reporter_code: str | None = None,
     is_sample: bool = False,
 ) -> int | None:
-    """Enter a file; returns its receipt id, or ``None`` when the ledger has the same bytes under this path."""
+    """Enter a file; returns its receipt id, or ``None`` when this very sending is in the ledger already."""
     row = conn.execute(
         """
         insert into intake.received_file
             (sha256, file_name, channel, channel_path, size_bytes, received_at, file_kind, period, reporter_code,
              is_sample, outcome, outcome_zh)
         values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-        on conflict (channel, channel_path, sha256) do nothing
+        on conflict (channel, channel_path, sha256, received_at) do nothing
         returning receipt_id
         """,
         (

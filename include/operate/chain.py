@@ -7,7 +7,7 @@ where it stands, and a chain that is done is left alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,10 +54,6 @@ class PeriodState:
     @property
     def needs_build(self) -> bool:
         return self.pending > 0 or not self.is_built
-
-    @property
-    def needs_publish(self) -> bool:
-        return not self.needs_build and not self.is_published
 
     @property
     def is_done(self) -> bool:
@@ -289,8 +285,3 @@ class _Watch:
 
 def _steps(tasks: Sequence[TaskRun]) -> list[TaskRun]:
     return [task for task in tasks if task.seconds is not None and task.map_index < 1]
-
-
-def step_seconds(runs: Sequence[tuple[DagRun, list[TaskRun]]]) -> Mapping[tuple[str, str], float]:
-    """(dag, period) -> seconds of its latest run."""
-    return {(run.dag_id, run.period or ""): run.seconds or 0.0 for run, _ in runs}

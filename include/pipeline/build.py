@@ -110,8 +110,8 @@ def read_pending(period: str, run_key: str) -> dict[str, Any]:
 
 
 def _submission(receipt: ledger.Receipt, table: FormTable, reporter: Reporter) -> Submission:
-    # One submission a (content, place it was sent to, form): the same file sent again after it was refused counts anew.
-    place = hashlib.sha256(receipt.channel_path.encode()).hexdigest()[:8]
+    # One submission a sending and form: the same file sent again after it was refused or replaced counts anew.
+    place = hashlib.sha256(f"{receipt.channel_path} {receipt.received_at.timestamp()}".encode()).hexdigest()[:8]
     assert receipt.period is not None
     return Submission(
         submission_id=f"{receipt.sha256[:12]}-{place}-{table.form}",

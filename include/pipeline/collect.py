@@ -108,8 +108,8 @@ def _enter(
     sha256 = store.put(data)
     found = identify_workbook(data, arrival.file_name, arrival.folder, reporters)
     found = _within_range(found, arrival, reporters, datetime.now(SHANGHAI))
-    twin = ledger.same_content(conn, sha256, found.period, found.reporter_code)
-    if twin is not None and twin.channel_path != arrival.path_in_channel:
+    twin = ledger.same_content(conn, sha256, arrival.path_in_channel, found.period, found.reporter_code)
+    if twin is not None:
         outcome, outcome_zh = "duplicate", f"重复报送：内容与已收到的“{twin.file_name}”完全相同，未作处理"
     elif _is_placed(found):
         outcome, outcome_zh = "pending", "待读取"

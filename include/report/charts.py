@@ -104,12 +104,6 @@ def chart(key: str, figures: ReportFigures) -> ChartSpec | None:
     return ChartSpec(key, "bar", words["title"], words["unit"], *_split(ranked[:BAR_LIMIT]), absent=absent)
 
 
-def all_charts(figures: ReportFigures) -> tuple[ChartSpec, ...]:
-    """Every chart that has something to draw, in the order of ``texts.yaml``."""
-    found = (chart(key, figures) for key in texts()["charts"] if key != "absent_note")
-    return tuple(one for one in found if one is not None)
-
-
 def _pairs(table: Table, column: str) -> list[tuple[str, int | None]]:
     values = table.column(column)
     return [

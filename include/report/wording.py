@@ -23,10 +23,6 @@ _PLACE = re.compile(r"\{([^{}|]+)(?:\|([a-z_0-9]+))?\}")
 _NUMERALS = "一二三四五六七八九十"
 
 
-class UnknownText(KeyError):
-    """``texts.yaml`` has no entry of this name: add it there."""
-
-
 @dataclass(frozen=True, slots=True)
 class Heading:
     """``level`` 1 is 一、, 2 is （一）; ``text`` includes the number."""

@@ -245,6 +245,32 @@ def test_a_corrected_file_is_the_next_version_and_the_older_one_stays(inbox: Pat
     assert query("select shortage_now from raw.enterprise_status order by 1") == [(7,), (12,)]
 
 
+def test_every_sending_has_a_row_and_going_back_to_the_first_file_is_a_version(inbox: Path) -> None:
+    path = status_file(inbox, [enterprise(COUNTY, CODE, 1)])
+    first = path.read_bytes()
+    load()
+    for hours, content in enumerate((first, b"", first, first), start=1):
+        if content:
+            path.write_bytes(content)
+        else:
+            status_file(inbox, [enterprise(COUNTY, CODE, 1, shortage_now=12)])
+        moment = 1_775_000_000 + hours * 3600
+        os.utime(path, (moment, moment))
+        load()
+    assert query("select outcome from intake.received_file order by receipt_id") == [
+        ("processed",),  # the first file
+        ("duplicate",),  # touched, not changed
+        ("processed",),  # corrected
+        ("processed",),  # the first one after all
+        ("duplicate",),
+    ]
+    shortages = query(
+        "select version, shortage_now from intake.submission inner join raw.enterprise_status using (submission_id)"
+        " order by version"
+    )
+    assert shortages == [(1, 7), (2, 12), (3, 7)]
+
+
 def test_a_file_nobody_can_read_is_refused_in_chinese_and_stops_nothing_else(inbox: Path) -> None:
     status_file(inbox, [enterprise(COUNTY, CODE, 1)])
     (inbox / PERIOD / OTHER).mkdir(parents=True)

@@ -46,7 +46,7 @@ create table intake.received_file (
     is_sample     boolean not null default false,
     outcome       text not null check (outcome in ('pending', 'processed', 'refused', 'duplicate')),
     outcome_zh    text not null,
-    unique (channel, channel_path, sha256)
+    unique (channel, channel_path, sha256, received_at)
 );
 comment on table intake.received_file is '收到的每一个文件及其处理结果（一份不漏）';
 create index on intake.received_file (sha256);
