@@ -104,11 +104,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\n已中断；再次运行会接着做 / interrupted; run it again to go on", file=sys.stderr)
         return 130
+    except (AirflowRefused, ChainFailed) as error:
+        print(
+            f"error: {error}\n已做完的都已保存，再次运行会接着做 / what was done stays; run it again to go on",
+            file=sys.stderr,
+        )
+        return 1
     except (
         airflow.AirflowNotStarted,
         airflow.AirflowNotStopped,
-        AirflowRefused,
-        ChainFailed,
         WarehouseUnreachableError,
         embedded.EmbeddedPostgresError,
         MigrationError,

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from include.operate.airflow import DAG_IDS
 from include.operate.client import DagRun
 
 FINDINGS_SHOWN = 30
@@ -204,11 +205,11 @@ def findings_table(conn: psycopg.Connection, period: str, cap: int = FINDINGS_SH
 
 
 def run_table(runs: Sequence[DagRun], periods: Sequence[str]) -> str:
-    """Airflow's own account: the latest run of each DAG and period."""
-    latest: dict[tuple[str, str], DagRun] = {}
+    """Airflow's own account: the latest run of each DAG and period, in the order of the flow."""
+    latest: dict[tuple[str, int], DagRun] = {}
     for run in sorted(runs, key=lambda run: run.run_after):
         if run.period in periods:
-            latest[run.period or "", run.dag_id] = run
+            latest[run.period or "", DAG_IDS.index(run.dag_id)] = run
     rows = [
         (run.dag_id, run.period, run.run_type, run.state, f"{run.seconds:.1f}" if run.seconds is not None else "")
         for _, run in sorted(latest.items())

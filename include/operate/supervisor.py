@@ -217,11 +217,8 @@ class Supervisor:
             if pid:
                 say(f"{self.children.pop(pid, pid)} stopped")
                 continue
-            for overdue in [
-                pid
-                for pid, name in self.children.items()
-                if time.monotonic() - began > PATIENCE.get(name, STOP_SECONDS)
-            ]:
+            waited = time.monotonic() - began
+            for overdue in [pid for pid, name in self.children.items() if waited > PATIENCE.get(name, STOP_SECONDS)]:
                 say(f"{self.children.pop(overdue)} did not stop in time: killed")
             time.sleep(0.05)
         say("stopped")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import stat
 import subprocess
 import sys
@@ -100,7 +99,8 @@ def test_a_period_runs_from_workbooks_to_report_and_leaves_nothing_running(var: 
         assert stat.S_IMODE((var / "airflow" / name).stat().st_mode) == 0o600
 
 
-def test_a_stack_whose_starter_is_killed_ends_by_itself(var: Path, inbox: Path) -> None:
+def kill_while_starting(var: Path, inbox: Path) -> None:
+    """Start a run and, once its Airflow is being started, kill it as the system would: no clean-up of its own."""
     process = subprocess.Popen(
         [sys.executable, "-m", "include.operate", "run", "--period", PERIOD, "--inbox", str(inbox)],
         cwd=PROJECT_ROOT, env=environment(var), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -108,14 +108,25 @@ def test_a_stack_whose_starter_is_killed_ends_by_itself(var: Path, inbox: Path) 
     state = var / "airflow" / "run" / "stack.json"
     try:
         _until(lambda: state.exists() and psutil.pid_exists(json.loads(state.read_text())["pid"]), 60)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        _until(lambda: not [line for line in alive(var) if "postgres" not in line], 60)
     finally:
         process.kill()
+        process.wait()
+
+
+def test_a_stack_whose_starter_is_killed_ends_by_itself(var: Path, inbox: Path) -> None:
+    kill_while_starting(var, inbox)
+    _until(lambda: not [line for line in alive(var) if "postgres" not in line], 60)
     down = operate(var, "down")
     assert down.returncode == 0, down.stderr
     assert "stopped" in down.stdout
+    assert alive(var) == []
+
+
+def test_a_run_that_was_killed_can_be_started_again_at_once(var: Path, inbox: Path) -> None:
+    kill_while_starting(var, inbox)
+    assert alive(var)
+    done = operate(var, "run", "--period", PERIOD, "--inbox", str(inbox))
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
     assert alive(var) == []
 
 
