@@ -64,10 +64,10 @@ TASK_MODULES = (
 MAX_RESTARTS = 3
 RESTART_SECONDS = 600.0
 POLL_SECONDS = 0.2
-# A component that is not done stopping after this long is killed with the group. The DAG processor, asked in the middle
-# of a round, may finish none of it for longer, and it has nothing to lose.
+# A component that is not done stopping after this long is killed with the group. These two have nothing to lose (no
+# task here is deferred), and now and then hang: in the middle of a round, or asking the API server that is gone first.
 STOP_SECONDS = 9.0
-PATIENCE = {"dag-processor": 2.0}
+PATIENCE = {"dag-processor": 2.0, "triggerer": 2.0}
 
 
 def say(text: str) -> None:
