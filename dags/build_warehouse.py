@@ -43,13 +43,13 @@ def build_warehouse() -> None:
 
     @task(task_display_name="校验 Validate")
     def validate(batch: Any) -> dict:
-        from include.pipeline.build import validate_batch
+        from include.pipeline.validate import validate_batch
 
         return validate_batch(batch)
 
     @task(task_display_name="入库 Load")
     def load(batch: Any) -> dict:
-        from include.pipeline.build import load_batch
+        from include.pipeline.load import load_batch
 
         return load_batch(batch)
 

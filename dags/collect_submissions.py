@@ -26,7 +26,13 @@ from labour_timetables import CronWithRuntimePartitions
             type=["null", "string"],
             title="收件夹 Inbox",
             description="文件夹的绝对路径；留空则用系统配置的收件夹。 Absolute path; empty for the configured folder.",
-        )
+        ),
+        "reopen": Param(
+            False,
+            type="boolean",
+            title="重新开放 Reopen",
+            description="分区键所指月份已封账的，有新文件即重新开放。 Reopen the closed month of the partition key.",
+        ),
     },
     doc_md="""
 **收集报送** 工作日 8:00—18:30 每半小时一次，也可手动运行（`inbox` 填其他文件夹；“分区键”填报告期则只通知该期）。
@@ -49,8 +55,8 @@ def collect_submissions() -> None:
 
         from include.pipeline.collect import collect as collect_files
 
-        inbox = (params or {}).get("inbox")
-        periods = collect_files(Path(inbox) if inbox else None).periods
+        inbox, reopen = (params or {}).get("inbox"), (params or {}).get("reopen")
+        periods = collect_files(Path(inbox) if inbox else None, reopen=partition_key if reopen else None).periods
         # A run asked for one period announces this one; what else arrived waits for the next run without a key.
         return [period for period in periods if partition_key in (None, period)]
 

@@ -7,7 +7,7 @@ variables (see ``.env.example``). Paths are absolute ``pathlib.Path`` objects.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,6 +27,14 @@ class Settings:
             embedded PostgreSQL under ``var/postgres`` is used.
         reporters_file: CSV of who must report (``REPORTERS_FILE``).
         reporting_file: YAML of due days and thresholds (``REPORTING_FILE``).
+        thresholds_override: YAML of thresholds of the rules that differ here (``THRESHOLDS_FILE``), or ``None``.
+        limits_file: YAML of what one received file may cost (``LIMITS_FILE``).
+        read_workers: files read side by side (``READ_WORKERS``), or ``None``: as many as the limits say.
+        contacts_file: CSV of the reporters' role mailboxes (``CONTACTS_FILE``).
+        smtp_url, mail_from: mail server with its login, and the sender (``SMTP_URL``, ``MAIL_FROM``); without the
+            first no mail is sent.
+        webhook_url, webhook_secret: web address that takes every message, and the secret that signs them
+            (``WEBHOOK_URL``, ``WEBHOOK_SECRET``); without the first none is called.
     """
 
     var: Path
@@ -37,6 +45,14 @@ class Settings:
     warehouse_url: str | None
     reporters_file: Path
     reporting_file: Path
+    thresholds_override: Path | None = None
+    limits_file: Path = PROJECT_ROOT / "include" / "config" / "limits.yaml"
+    read_workers: int | None = None
+    contacts_file: Path = PROJECT_ROOT / "include" / "config" / "contacts.csv"
+    smtp_url: str | None = field(default=None, repr=False)
+    mail_from: str | None = None
+    webhook_url: str | None = field(default=None, repr=False)
+    webhook_secret: str | None = field(default=None, repr=False)
     dbt_project: Path = PROJECT_ROOT / "dbt_project"
     expectations: Path = PROJECT_ROOT / "expectations"
 
@@ -51,6 +67,8 @@ def get_settings() -> Settings:
     """Settings of this process, read once from the environment."""
     var = _path("VAR_DIR", PROJECT_ROOT / "var")
     config = PROJECT_ROOT / "include" / "config"
+    override = os.environ.get("THRESHOLDS_FILE")
+    read_workers = os.environ.get("READ_WORKERS")
     return Settings(
         var=var,
         inbox=_path("INBOX_DIR", var / "inbox"),
@@ -60,4 +78,12 @@ def get_settings() -> Settings:
         warehouse_url=os.environ.get("WAREHOUSE_URL") or None,
         reporters_file=_path("REPORTERS_FILE", config / "reporters.csv"),
         reporting_file=_path("REPORTING_FILE", config / "reporting.yaml"),
+        thresholds_override=Path(override).expanduser().resolve() if override else None,
+        contacts_file=_path("CONTACTS_FILE", config / "contacts.csv"),
+        smtp_url=os.environ.get("SMTP_URL") or None,
+        mail_from=os.environ.get("MAIL_FROM") or None,
+        webhook_url=os.environ.get("WEBHOOK_URL") or None,
+        webhook_secret=os.environ.get("WEBHOOK_SECRET") or None,
+        limits_file=_path("LIMITS_FILE", config / "limits.yaml"),
+        read_workers=max(int(read_workers), 1) if read_workers else None,
     )

@@ -1,4 +1,4 @@
-"""What the three DAGs have in common: the assets that join them, retries, owner, time zone."""
+"""What the DAGs have in common: the assets that join them, retries, owner, time zone."""
 
 from __future__ import annotations
 

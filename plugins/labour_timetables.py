@@ -23,18 +23,13 @@ if TYPE_CHECKING:
 GRACE = datetime.timedelta(minutes=1)
 
 
-class CronWithRuntimePartitions(CronTriggerTimetable):
-    """A cron whose runs find out while running which periods they touch.
-
-    The producing task emits one event per period with ``outlet_events[asset].add_partitions(period)``; Airflow
-    accepts that only from a timetable that says ``partitioned_at_runtime``.
+class CronFromNowOn(CronTriggerTimetable):
+    """A cron that begins when its DAG is first switched on; a tick missed while the system was down is made good once.
 
     Args:
         cron: cron expression.
         timezone: name of the time zone the expression is read in.
     """
-
-    partitioned_at_runtime = True
 
     def __init__(self, cron: str, *, timezone: Any, **rest: Any) -> None:
         super().__init__(cron, timezone=timezone, **{"run_immediately": GRACE, **rest})
@@ -47,6 +42,16 @@ class CronWithRuntimePartitions(CronTriggerTimetable):
             last_automated_data_interval=last_automated_data_interval,
             restriction=TimeRestriction(earliest=None, latest=restriction.latest, catchup=False),
         )
+
+
+class CronWithRuntimePartitions(CronFromNowOn):
+    """A :class:`CronFromNowOn` whose runs find out while running which periods they touch.
+
+    The producing task emits one event per period with ``outlet_events[asset].add_partitions(period)``; Airflow
+    accepts that only from a timetable that says ``partitioned_at_runtime``.
+    """
+
+    partitioned_at_runtime = True
 
 
 class PartitionedAssetOrDeadline(PartitionedAssetTimetable):
@@ -65,7 +70,7 @@ class PartitionedAssetOrDeadline(PartitionedAssetTimetable):
         super().__init__(assets=assets)  # type: ignore[arg-type]  # the base class accepts SDK assets too
         self._cron = cron
         self._timezone = timezone
-        self._deadline = CronWithRuntimePartitions(cron, timezone=timezone)
+        self._deadline = CronFromNowOn(cron, timezone=timezone)
         self.description = f"Partitioned asset, or {self._deadline.description} for the month before"
 
     @property
@@ -115,4 +120,4 @@ class LabourTimetables(AirflowPlugin):
     """Makes the timetables known to the scheduler and the API server."""
 
     name = "labour_timetables"
-    timetables = [CronWithRuntimePartitions, PartitionedAssetOrDeadline]  # noqa: RUF012 - as the base class has it
+    timetables = [CronFromNowOn, CronWithRuntimePartitions, PartitionedAssetOrDeadline]  # noqa: RUF012 - as the base class has it

@@ -6,12 +6,16 @@ same fault of the reader cannot cancel out.
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Mapping, Sequence
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 
+from include.intake.calendar import SHANGHAI, nth_working_day
 from include.intake.identifiers import uscc_check_character
 
 # (group, leaf, key) in the order of the official form
@@ -91,6 +95,9 @@ DEMAND_HEADERS: tuple[tuple[str, str, str], ...] = (
 )
 
 
+_sent = itertools.count(1)
+
+
 def uscc(county_code: str, number: int) -> str:
     """A unified social credit code of the county with a right check character."""
     first = f"91{county_code}MA{number:07d}"
@@ -136,10 +143,14 @@ def write_form(
     rename: Mapping[str, str] | None = None,
     sheet: str = "Sheet1",
     frame: bool = True,
+    received: datetime | None = None,
 ) -> Path:
     """Write one form as a county would: title, frame line, two merged header rows (rows 3 and 4), data from row 5.
 
+    The file arrives in time, on the second working day after its month, each a second after the one before.
+
     Args:
+        received: another time of arrival.
         headers: columns in the order in which they shall stand.
         rename: other header text for single keys.
         frame: whether title and frame line name county and period.
@@ -175,4 +186,12 @@ def write_form(
             page.cell(5 + offset, column, row.get(key))
     page.cell(6 + len(rows), 1, "填表人：演示乙")
     book.save(path)
+    on_time = datetime.combine(nth_working_day(period, 2), time(9), tzinfo=SHANGHAI)
+    arrives(path, received or on_time + timedelta(seconds=next(_sent)))
+    return path
+
+
+def arrives(path: Path, at: datetime) -> Path:
+    """Make a file of the inbox arrive at that time."""
+    os.utime(path, (at.timestamp(), at.timestamp()))
     return path

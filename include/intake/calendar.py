@@ -35,12 +35,14 @@ class ReportingRules:
     Attributes:
         due_working_day: working day of the following month by which a report is on time.
         close_working_day: working day of the following month after which the month is closed.
+        reopen_working_days: working days for which a closed month stays open once it is reopened.
         coverage_threshold: share of expected reporters (0..1) from which a month is final before it closes.
         forms: names of the forms every reporter owes.
     """
 
     due_working_day: int
     close_working_day: int
+    reopen_working_days: int
     coverage_threshold: float
     forms: tuple[str, ...]
 
@@ -52,6 +54,7 @@ def load_rules(path: Path) -> ReportingRules:
         rules = ReportingRules(
             due_working_day=int(document["due_working_day"]),
             close_working_day=int(document["close_working_day"]),
+            reopen_working_days=int(document["reopen_working_days"]),
             coverage_threshold=float(document["coverage_threshold"]),
             forms=tuple(document["forms"]),
         )
@@ -61,6 +64,8 @@ def load_rules(path: Path) -> ReportingRules:
         ) from error
     if not 0 < rules.due_working_day <= rules.close_working_day <= 20:
         raise ReportingConfigError(f"{path.name}: need 0 < due_working_day <= close_working_day <= 20")
+    if rules.reopen_working_days < 1:
+        raise ReportingConfigError(f"{path.name}: reopen_working_days must be at least 1")
     if not 0 < rules.coverage_threshold <= 1:
         raise ReportingConfigError(f"{path.name}: coverage_threshold is a share between 0 and 1, e.g. 0.9")
     return rules
@@ -98,9 +103,23 @@ def is_working_day(day: date) -> bool:
         return day.weekday() < 5
 
 
+@lru_cache(maxsize=64)
+def is_calendar_known(year: int) -> bool:
+    """Whether the holiday arrangement of the year is published and known to ``chinesecalendar``."""
+    try:
+        chinese_calendar.is_workday(date(year, 1, 1))
+    except NotImplementedError:
+        return False
+    return True
+
+
 def nth_working_day(period: str, ordinal: int) -> date:
     """The ``ordinal``-th (1-based) working day of the month after the period."""
-    day = last_day(period)
+    return working_day_after(last_day(period), ordinal)
+
+
+def working_day_after(day: date, ordinal: int) -> date:
+    """The ``ordinal``-th (1-based) working day after a day."""
     while ordinal:
         day += timedelta(days=1)
         ordinal -= is_working_day(day)

@@ -95,7 +95,8 @@ def find_reporters(text: str, reporters: Sequence[Reporter]) -> tuple[str, ...]:
             if len(bare) >= 2 and bare != name:
                 short.append((bare, reporter))
     found: dict[str, Reporter] = {}
-    rest = plain
+    # 资源县 is a county, and the end of 人力资源县级中心 is none
+    rest = plain.replace("人力资源", " ")
     for name, reporter in sorted(names, key=lambda pair: -len(pair[0])):
         if name in rest:
             found[reporter.reporter_code] = reporter

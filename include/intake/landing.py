@@ -7,6 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
+_BLOCK_BYTES = 1 << 20
+
 
 class LandingDamaged(RuntimeError):
     """A stored file no longer has the checksum it is named after."""
@@ -51,6 +53,34 @@ class LandingStore:
             Path(temporary).unlink(missing_ok=True)
             raise
         return sha256
+
+    def put_file(self, source: Path) -> str:
+        """Store a file without holding it in memory, return its checksum; as :meth:`put` otherwise.
+
+        Raises:
+            OSError: the source cannot be read.
+        """
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, temporary = tempfile.mkstemp(dir=self.root, prefix=".incoming-")
+        try:
+            digest = hashlib.sha256()
+            with os.fdopen(handle, "wb") as stream, source.open("rb") as origin:
+                while block := origin.read(_BLOCK_BYTES):
+                    digest.update(block)
+                    stream.write(block)
+                stream.flush()
+                os.fsync(stream.fileno())
+            target = self.path_of(digest.hexdigest())
+            if target.exists():
+                Path(temporary).unlink()
+            else:
+                target.parent.mkdir(exist_ok=True, mode=0o700)
+                os.chmod(temporary, 0o400)
+                os.replace(temporary, target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return digest.hexdigest()
 
     def get(self, sha256: str) -> bytes:
         """The bytes of a checksum; raises :class:`LandingDamaged` when they no longer match it."""

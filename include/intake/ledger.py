@@ -1,4 +1,4 @@
-"""The ledger: one row for every file received, every submission version and every problem found.
+"""The ledger: one row for every file received and every submission version.
 
 All functions take an open psycopg connection and leave committing to the caller, so that a caller can put what
 belongs together into one transaction.
@@ -6,21 +6,19 @@ belongs together into one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from include.intake.calendar import ReportingRules, check_period, end_of, nth_working_day
 from include.intake.channels import Arrival
-from include.intake.reporters import Reporter, expected_in
-from include.quality.findings import Finding, entry
+from include.intake.reporters import Reporter
 
-FileOutcome = Literal["pending", "processed", "refused", "duplicate"]
+FileOutcome = Literal["pending", "processed", "refused", "duplicate", "awaiting_approval", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +33,7 @@ class Receipt:
     period: str | None
     reporter_code: str | None
     is_sample: bool
+    is_correction: bool
     outcome: str
 
     @property
@@ -43,7 +42,9 @@ class Receipt:
         return self.channel_path.rpartition("/")[0]
 
 
-_RECEIPT_COLUMNS = "receipt_id, sha256, file_name, channel_path, received_at, period, reporter_code, is_sample, outcome"
+_RECEIPT_COLUMNS = (
+    "receipt_id, sha256, file_name, channel_path, received_at, period, reporter_code, is_sample, is_correction, outcome"
+)
 
 
 def sync_reporters(conn: psycopg.Connection, reporters: Sequence[Reporter]) -> None:
@@ -75,44 +76,6 @@ def sync_reporters(conn: psycopg.Connection, reporters: Sequence[Reporter]) -> N
         )
 
 
-def open_period(
-    conn: psycopg.Connection, period: str, reporters: Sequence[Reporter], rules: ReportingRules, now: datetime
-) -> None:
-    """Make sure the period has its deadlines, its state and its expected reports.
-
-    While the period is open its expected reports follow the configured list; once closed they no longer change.
-    """
-    check_period(period)
-    due_on = nth_working_day(period, rules.due_working_day)
-    closes_on = nth_working_day(period, rules.close_working_day)
-    known = conn.execute("select 1 from intake.expected_report where period = %s limit 1", (period,)).fetchone()
-    state = "closed" if now > end_of(closes_on) else "open"
-    conn.execute(
-        """
-        insert into intake.reporting_period (period, due_on, closes_on, state) values (%s, %s, %s, %s)
-        on conflict (period) do update set
-            due_on = excluded.due_on, closes_on = excluded.closes_on, state = excluded.state
-        """,
-        (period, due_on, closes_on, state),
-    )
-    if known and state == "closed":
-        return
-    expected = [(period, r.reporter_code, form, due_on) for r in expected_in(reporters, period) for form in rules.forms]
-    conn.execute("delete from intake.expected_report where period = %s", (period,))
-    with conn.cursor() as cursor:
-        cursor.executemany(
-            "insert into intake.expected_report (period, reporter_code, form, due_on) values (%s, %s, %s, %s)", expected
-        )
-
-
-def open_periods(conn: psycopg.Connection) -> list[str]:
-    """Periods that are not closed, oldest first."""
-    return [
-        row[0]
-        for row in conn.execute("select period from intake.reporting_period where state = 'open' order by period")
-    ]
-
-
 def seen_arrivals(conn: psycopg.Connection, channel: str) -> set[tuple[str, datetime, int]]:
     """(path, received_at, size) of everything already in the ledger: these need not be read again."""
     rows = conn.execute(
@@ -134,12 +97,13 @@ def same_content(
         return cursor.execute(
             f"""
             select {_RECEIPT_COLUMNS} from intake.received_file as file
-            where sha256 = %(sha256)s and outcome in ('pending', 'processed')
+            where sha256 = %(sha256)s and outcome in ('pending', 'processed', 'awaiting_approval')
                 and period = coalesce(%(period)s, period) and reporter_code = coalesce(%(reporter_code)s, reporter_code)
                 and not exists (
                     select 1 from intake.received_file as later
                     where later.channel_path = %(path)s and later.sha256 <> file.sha256
-                        and later.receipt_id > file.receipt_id and later.outcome in ('pending', 'processed')
+                        and later.receipt_id > file.receipt_id
+                        and later.outcome in ('pending', 'processed', 'awaiting_approval')
                 )
             order by receipt_id limit 1
             """,
@@ -158,20 +122,21 @@ def record_file(
     period: str | None = None,
     reporter_code: str | None = None,
     is_sample: bool = False,
+    is_correction: bool = False,
 ) -> int | None:
     """Enter a file; returns its receipt id, or ``None`` when this very sending is in the ledger already."""
     row = conn.execute(
         """
         insert into intake.received_file
             (sha256, file_name, channel, channel_path, size_bytes, received_at, file_kind, period, reporter_code,
-             is_sample, outcome, outcome_zh)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+             is_sample, is_correction, outcome, outcome_zh)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         on conflict (channel, channel_path, sha256, received_at) do nothing
         returning receipt_id
         """,
         (
             sha256, arrival.file_name, arrival.channel, arrival.path_in_channel, arrival.size_bytes,
-            arrival.received_at, file_kind, period, reporter_code, is_sample, outcome, outcome_zh,
+            arrival.received_at, file_kind, period, reporter_code, is_sample, is_correction, outcome, outcome_zh,
         ),
     ).fetchone()  # fmt: skip
     return row[0] if row else None
@@ -193,6 +158,15 @@ def pending_receipts(conn: psycopg.Connection, period: str) -> list[Receipt]:
             f"select {_RECEIPT_COLUMNS} from intake.received_file where period = %s and outcome = 'pending'"
             " order by receipt_id",
             (period,),
+        ).fetchall()
+
+
+def receipts(conn: psycopg.Connection, receipt_ids: Sequence[int]) -> list[Receipt]:
+    """The rows of these files, in the order they were entered."""
+    with conn.cursor(row_factory=class_row(Receipt)) as cursor:
+        return cursor.execute(
+            f"select {_RECEIPT_COLUMNS} from intake.received_file where receipt_id = any(%s) order by receipt_id",
+            (list(receipt_ids),),
         ).fetchall()
 
 
@@ -256,44 +230,3 @@ def next_version(conn: psycopg.Connection, form: str, period: str, reporter_code
     ).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def record_findings(
-    conn: psycopg.Connection,
-    findings: Iterable[Finding],
-    *,
-    receipt_id: int,
-    submission_id: str | None,
-    period: str | None,
-    reporter_code: str | None,
-    first_seen: datetime,
-) -> int:
-    """Append findings of a file (or of one form in it); returns how many."""
-    rows: list[Mapping[str, Any]] = [
-        {
-            "receipt_id": receipt_id,
-            "submission_id": submission_id,
-            "period": period,
-            "reporter_code": reporter_code,
-            "code": finding.code,
-            "severity": finding.severity,
-            "form": finding.form,
-            "sheet": finding.sheet,
-            "source_row": finding.row,
-            "column_name": finding.column,
-            "cell": finding.cell,
-            "value": finding.value,
-            "message_zh": finding.message_zh,
-            "rule": entry(finding.code).title_zh,
-            "first_seen": first_seen,
-        }
-        for finding in findings
-    ]
-    if rows:
-        with conn.cursor() as cursor:
-            columns = list(rows[0])
-            cursor.executemany(
-                f"insert into intake.finding ({', '.join(columns)}) values ({', '.join(f'%({c})s' for c in columns)})",
-                rows,
-            )
-    return len(rows)

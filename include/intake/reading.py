@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import compress
+from pathlib import Path
 from typing import Any
 
 from include.forms.model import Field, Form, load_forms
@@ -22,6 +23,7 @@ from include.intake.headers import (
     header_grid,
     header_key,
     nearest_version,
+    renamed,
     squash,
 )
 from include.intake.identity import (
@@ -32,16 +34,16 @@ from include.intake.identity import (
     evidence_of_name,
     identify,
 )
+from include.intake.limits import load_limits
 from include.intake.reporters import Reporter
 from include.intake.values import Place, normalise, parse_number, show
-from include.intake.workbook import FileKind, Refused, Sheet, Workbook, open_workbook
-from include.quality.findings import Finding, cell_address
+from include.intake.wide import TOLERANCE, AmountColumn, WideSheet, check_totals, sort_out, turn, usable
+from include.intake.workbook import FileKind, Refused, Sheet, Workbook, open_workbook, too_large
+from include.quality.findings import Finding, FindingLog, cell_address, column_letter
 
 log = logging.getLogger(__name__)
 
 META_SHEET = "_meta"
-#: A control total differs when it is off by more than half a cent: sums of floats are not exact.
-_TOLERANCE = 0.005
 _FRAME_UNITS = re.compile(r"单位:((?:[万千亿]?元|人|[、,/和])+)")
 _MONEY_UNITS = re.compile(r"[万千亿]?元")
 #: Rows named one by one in a message; the count is always exact.
@@ -58,8 +60,11 @@ class FormTable:
         columns: column name -> values (``None`` for blank), every column of the form, all of one length. Integers are
             ``int``, decimals and money ``float``, months ``'YYYY-MM'``, dates ``datetime.date``, else ``str``/``bool``.
         sheet_of_row, source_rows: sheet and 1-based row of each row.
-        layout: sheet -> column name -> (0-based column index, header text); both columns of a range share one cell.
-        findings: problems of this form, with addresses.
+        source_columns: letter of the column whose amount a row of the wide layout stands for, ``""`` everywhere else:
+            there several rows may come from one row of the sheet.
+        layout: sheet -> column name -> (0-based column index, header text); both columns of a range share one cell. In
+            the wide layout ``paid:K`` is the place of ``paid`` in the rows whose source column is K.
+        log: problems of this form, with addresses.
         cells_read, cells_filled: cells under recognised headers in data rows, and those of them not empty.
     """
 
@@ -69,15 +74,21 @@ class FormTable:
     columns: dict[str, list[Any]] = field(default_factory=dict)
     sheet_of_row: list[str] = field(default_factory=list)
     source_rows: list[int] = field(default_factory=list)
+    source_columns: list[str] = field(default_factory=list)
     layout: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
+    log: FindingLog = field(default_factory=FindingLog)
     cells_read: int = 0
     cells_filled: int = 0
 
     @property
+    def findings(self) -> list[Finding]:
+        """The findings kept one by one."""
+        return self.log.detail
+
+    @property
     def refused(self) -> bool:
         """Whether any finding blocks the form."""
-        return any(finding.severity == "E" for finding in self.findings)
+        return self.log.refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +113,13 @@ class Identification:
 
 @dataclass(frozen=True, slots=True)
 class WorkbookReading:
-    """A read workbook: what it is, its forms, and the findings about the file as a whole."""
+    """A read workbook: what it is, its forms, and the findings about the file as a whole; ``opened`` is the workbook
+    itself where it could be opened and did not have to come from another process."""
 
     identification: Identification
     tables: list[FormTable]
     findings: list[Finding]
+    opened: Workbook | None = field(default=None, repr=False, compare=False)
 
     @property
     def refused(self) -> bool:
@@ -138,15 +151,50 @@ def identify_workbook(data: bytes, file_name: str, folder: str | None, reporters
         reporters: who may report.
     """
     try:
-        return _survey(data, file_name, folder, reporters).identification
+        found = _survey(data, file_name, folder, reporters, outline=True).identification
+        if found.refused or found.findings:
+            # what is said of a file is said of the whole of it
+            found = _survey(data, file_name, folder, reporters).identification
+        return found
     except Refused as refusal:
-        return _unopened(refusal.finding, file_name, folder, reporters)
+        return unopened(refusal.finding, file_name, folder, reporters)
+    except MemoryError:
+        raise  # no fault of the reader: whoever set the limit says what it means
     except Exception as error:  # a file that no test foresaw must not stop the other counties
-        return _unopened(_unforeseen(error, file_name), file_name, folder, reporters)
+        return unopened(_unforeseen(error, file_name), file_name, folder, reporters)
+
+
+def identify_file(path: Path, file_name: str, folder: str | None, reporters: Sequence[Reporter]) -> Identification:
+    """:func:`identify_workbook` of a file on disk; one beyond the size limit is refused without being read."""
+    try:
+        data = _bytes_of(path, file_name)
+    except Refused as refusal:
+        return unopened(refusal.finding, file_name, folder, reporters)
+    return identify_workbook(data, file_name, folder, reporters)
+
+
+def read_file(path: Path, file_name: str, folder: str | None, reporters: Sequence[Reporter]) -> WorkbookReading:
+    """:func:`read_workbook` of a file on disk; one beyond the size limit is refused without being read."""
+    try:
+        data = _bytes_of(path, file_name)
+    except Refused as refusal:
+        identification = unopened(refusal.finding, file_name, folder, reporters)
+        return WorkbookReading(identification, [], list(identification.findings))
+    return replace(read_workbook(data, file_name, folder, reporters), opened=None)
+
+
+def _bytes_of(path: Path, file_name: str) -> bytes:
+    limit = load_limits().file_bytes
+    size = path.stat().st_size
+    if size > limit:
+        raise too_large(size, file_name)
+    with path.open("rb") as stream:
+        return stream.read(limit + 1)  # it may have grown since
 
 
 def read_workbook(data: bytes, file_name: str, folder: str | None, reporters: Sequence[Reporter]) -> WorkbookReading:
-    """All forms of a workbook. Arguments as in :func:`identify_workbook`; never raises on a bad file."""
+    """All forms of a workbook. Arguments as in :func:`identify_workbook`; never raises on a bad file, except
+    ``MemoryError`` where the process has a limit."""
     try:
         survey = _survey(data, file_name, folder, reporters)
         tables: dict[str, FormTable] = {}
@@ -156,12 +204,15 @@ def read_workbook(data: bytes, file_name: str, folder: str | None, reporters: Se
         for table in tables.values():
             _finish(table)
     except Refused as refusal:
-        identification = _unopened(refusal.finding, file_name, folder, reporters)
+        identification = unopened(refusal.finding, file_name, folder, reporters)
         return WorkbookReading(identification, [], list(identification.findings))
+    except MemoryError:
+        raise  # as in identify_workbook
     except Exception as error:  # as in identify_workbook
-        identification = _unopened(_unforeseen(error, file_name), file_name, folder, reporters)
+        identification = unopened(_unforeseen(error, file_name), file_name, folder, reporters)
         return WorkbookReading(identification, [], list(identification.findings))
-    return WorkbookReading(survey.identification, list(tables.values()), list(survey.identification.findings))
+    whole = survey.identification
+    return WorkbookReading(whole, list(tables.values()), list(whole.findings), survey.book)
 
 
 def _unforeseen(error: Exception, file_name: str) -> Finding:
@@ -175,7 +226,7 @@ def _unforeseen(error: Exception, file_name: str) -> Finding:
     return Finding("E-FILE-011", params={"file": file_name})
 
 
-def _unopened(finding: Finding, file_name: str, folder: str | None, reporters: Sequence[Reporter]) -> Identification:
+def unopened(finding: Finding, file_name: str, folder: str | None, reporters: Sequence[Reporter]) -> Identification:
     """A file that is not opened is still attributed by its name and folder, silently where they say nothing."""
     known = identify(
         [evidence_of_name(file_name, reporters), evidence_of_folder(folder, reporters)], reporters, file_name
@@ -186,8 +237,10 @@ def _unopened(finding: Finding, file_name: str, folder: str | None, reporters: S
 # --------------------------------------------------------------------------------------------- which sheet is what
 
 
-def _survey(data: bytes, file_name: str, folder: str | None, reporters: Sequence[Reporter]) -> _Survey:
-    book = open_workbook(data, file_name)
+def _survey(
+    data: bytes, file_name: str, folder: str | None, reporters: Sequence[Reporter], *, outline: bool = False
+) -> _Survey:
+    book = open_workbook(data, file_name, outline=outline)
     findings = list(book.findings)
     evidence: list[Evidence] = []
     found: list[_FormSheet] = []
@@ -197,9 +250,11 @@ def _survey(data: bytes, file_name: str, folder: str | None, reporters: Sequence
         if squash(sheet.name) == META_SHEET:
             evidence.insert(0, evidence_of_meta(sheet.rows, reporters))
             continue
-        if sheet.name.startswith("_") or squash(sheet.name) in load_words().side_sheets or not _has_content(sheet):
+        if not _has_content(sheet):
             continue
         item = _form_of(sheet)
+        if (sheet.name.startswith("_") or _is_side_sheet(sheet.name)) and not _is_whole(item):
+            continue
         if item is None:
             unread.append(sheet.name)
             code = "W-FILE-002" if sheet.visible else "W-FILE-003"
@@ -218,6 +273,16 @@ def _survey(data: bytes, file_name: str, folder: str | None, reporters: Sequence
     forms = list(dict.fromkeys(item.form.name for item in found))
     identification = Identification(book.kind, known.period, known.reporter_code, forms, is_sample, findings)
     return _Survey(book, found, identification)
+
+
+def _is_side_sheet(name: str) -> bool:
+    """Whether a sheet goes with a form and carries no data: ``填表说明``, also as a copy: ``填表说明（2）``."""
+    return re.sub(r"\([^()]*\)$", "", squash(name)) in load_words().side_sheets
+
+
+def _is_whole(item: _FormSheet | None) -> bool:
+    """Whether a sheet is a form all the same: a table that a county keeps under a name like ``说明``."""
+    return item is not None and item.form.current_version.required <= item.header.matched
 
 
 def _has_content(sheet: Sheet) -> bool:
@@ -282,33 +347,38 @@ class _Body:
 def _read_sheet(item: _FormSheet, table: FormTable) -> None:
     sheet, form, header = item.sheet, item.form, item.header
     table.sheets.append(sheet.name)
-    version = nearest_version(form, header.matched)
-    table.template_version = version.name
+    table.template_version = nearest_version(form, header).name
     if not sheet.visible:
         params = {"sheet": sheet.name, "form_zh": form.title_zh}
-        table.findings.append(Finding("E-HID-003", form=form.name, sheet=sheet.name, params=params))
-    fields = _check_header(item, table)
+        table.log.add(Finding("E-HID-003", form=form.name, sheet=sheet.name, params=params))
+    wide, unclear = sort_out(form, sheet.name, header)
+    table.log.extend(unclear)
+    fields = _check_header(item, wide, table)
+    item_columns = {column.index for column in wide.amounts} if wide else set()
     table.layout[sheet.name] = {
         part.name: (column.index, column.text)
         for column in fields
-        for part in (column.field.columns if column.field else ())
-    }
-    if any(finding.severity == "E" and finding.code.startswith("E-HDR") for finding in table.findings):
+        if column.index not in item_columns
+        for part in _field(column).columns
+    } | (wide.placed() if wide else {})
+    if any(finding.code.startswith(("E-HDR", "E-WID")) for finding in table.findings):
         return
     first = header.last_row + 1
     raw = sheet.rows[first:]
     cells: dict[int, list[Any]] = {column.index: [] for column in fields}
     if raw:
         by_column = list(zip(*raw, strict=True))
-        cells = {column.index: list(by_column[column.index]) for column in fields}
+        read = (*fields, *(wide.totals if wide else ()))
+        cells = {column.index: list(by_column[column.index]) for column in read}
         _check_strays(item, by_column, table)
     merged_numbers = _fill_down(item, fields, cells, first)
     body = _sort_rows(fields, cells, raw, first)
     _check_body(item, fields, body, table)
     _check_hidden(item, fields, body, table)
-    _take_rows(item, fields, cells, body, table)
+    _take_rows(item, fields, wide, cells, body, table)
+    _check_wide_merges(item, fields, body, table)
     for column, top, bottom, value in merged_numbers:
-        table.findings.append(_merged_number(item, column, top, bottom, value))
+        table.log.add(_merged_number(item, column, top, bottom, value))
     _check_totals(item, fields, cells, body, table)
 
 
@@ -317,14 +387,21 @@ def _field(column: HeaderColumn) -> Field:
     return column.field
 
 
-def _check_header(item: _FormSheet, table: FormTable) -> list[HeaderColumn]:
-    """Matched columns of the sheet; findings for missing, doubled, foreign and wrongly measured ones."""
+def _check_header(item: _FormSheet, wide: WideSheet | None, table: FormTable) -> list[HeaderColumn]:
+    """Columns to read, those of the wide layout among them; findings for missing, doubled, foreign and wrongly
+    measured ones."""
     form, sheet, header = item.form, item.sheet, item.header
-    version = nearest_version(form, header.matched)
+    version = nearest_version(form, header)
+    texts = {one.field: one.text for one in version.headers}
+    optional = wide.layout.optional if wide else frozenset[str]()
+    provided = wide.provides if wide else frozenset[str]()
+    turned = {column.index for column in (*wide.amounts, *wide.totals)} if wide else set()
     fields_by_name = {field_.name: field_ for field_ in form.fields}
     by_field: dict[str, list[HeaderColumn]] = {}
     extra: list[HeaderColumn] = []
     for column in header.columns:
+        if column.index in turned:
+            continue
         if column.field is None:
             extra.append(column)
         else:
@@ -335,47 +412,76 @@ def _check_header(item: _FormSheet, table: FormTable) -> list[HeaderColumn]:
         row = header.last_row + 1
         return Finding(code, form=form.name, sheet=sheet.name, row=row, column=column, cell=cell, params=params)
 
-    missing = [name for name in fields_by_name if name in version.required and name not in by_field]
-    lacking = [name for name in fields_by_name if name in version.fields and name not in by_field]
+    lacking = [name for name in texts if name not in by_field and name not in provided]
+    missing = [name for name in lacking if name in version.required and name not in optional]
     body_filled = {column.index for column in extra if _column_filled(sheet, header, column.index)}
     if missing:
-        table.findings.append(
+        table.log.add(
             finding(
                 "E-HDR-001",
                 missing[0],
                 form_zh=form.title_zh,
-                version=version.name,
-                missing="、".join(f"“{fields_by_name[name].header}”" for name in missing),
-                lacking="、".join(fields_by_name[name].header for name in lacking),
+                version=f"{version.name}（{version.note_zh}）" if version.note_zh else version.name,
+                missing="、".join(f"“{texts[name]}”" for name in missing),
+                lacking="、".join(texts[name] for name in lacking),
                 extra="、".join(column.text for column in extra) or "无",
+                nearest=_nearest([texts[name] for name in lacking], extra),
             )
         )
-    table.findings += [
-        finding("W-HDR-002", name, header=fields_by_name[name].header)
-        for name in fields_by_name
-        if name in lacking and name not in missing
-    ]
+    table.log.extend(
+        finding("W-WID-002", name, header=texts[name], given="、".join(_labels(form, provided - {wide.layout.item})))
+        for name in (lacking if wide else ())
+        if name in optional
+    )
+    table.log.extend(
+        finding("W-HDR-002", name, header=texts[name])
+        for name in lacking
+        if name not in missing and name not in optional
+    )
     if not missing:
-        table.findings += [
+        table.log.extend(
             finding("W-HDR-001", None, column, header=column.text) for column in extra if column.index in body_filled
-        ]
+        )
     sheet_unit = _money_unit_of_frame(sheet.rows[: header.first_row])
     kept: list[HeaderColumn] = []
     for name, columns in by_field.items():
         if len(columns) > 1:
             cells = "、".join(cell_address(header.last_row + 1, column.index) for column in columns)
-            table.findings.append(finding("E-HDR-002", name, columns[1], header=columns[0].text, cells=cells))
+            table.log.add(finding("E-HDR-002", name, columns[1], header=columns[0].text, cells=cells))
             continue
         column = columns[0]
-        expected = fields_by_name[name].columns[0].unit
+        kept.append(replace(column, field=_relaxed(fields_by_name[name])) if name in optional else column)
+    kept = sorted((*kept, *(wide.amounts if wide else ())), key=lambda column: column.index)
+    wrong: set[int] = set()
+    for column in kept:
+        expected = _field(column).columns[0].unit
         found = next((unit for text in reversed(column.path) if (unit := header_key(text)[1])), None)
-        if found is None and expected == "元":
+        # the usual frame names 元 for the whole sheet, beside a column of 万元 that may not name its unit
+        if found is None and (expected == "元" or (expected == "万元" and sheet_unit != "元")):
             found = sheet_unit
         if found and expected and found != expected:
-            table.findings.append(finding("E-HDR-003", name, column, header=column.text, found=found, unit=expected))
-            continue
-        kept.append(column)
-    return sorted(kept, key=lambda column: column.index)
+            name = _field(column).name
+            table.log.add(finding("E-HDR-003", name, column, header=column.text, found=found, unit=expected))
+            wrong.add(column.index)
+    return [column for column in kept if column.index not in wrong]
+
+
+def _relaxed(of: Field) -> Field:
+    """The field where the layout lets its cells be blank."""
+    return replace(of, columns=tuple(replace(column, required=False) for column in of.columns))
+
+
+def _labels(form: Form, names: Iterable[str]) -> list[str]:
+    """Names of columns as people know them, in the order of the form."""
+    return [column.label_zh for name, column in form.columns.items() if name in set(names)]
+
+
+def _nearest(lacking: Sequence[str], extra: Sequence[HeaderColumn]) -> str:
+    """The foreign headers that may be renamed ones, as the end of a sentence; empty when none is alike."""
+    pairs = [
+        f"“{column.text}”（{column_letter(column.index)}列）可能是“{text}”" for text, column in renamed(lacking, extra)
+    ]
+    return f"；最接近的表头：{'、'.join(pairs)}" if pairs else ""
 
 
 def _money_unit_of_frame(rows: Sequence[Sequence[Any]]) -> str | None:
@@ -403,7 +509,7 @@ def _check_strays(item: _FormSheet, by_column: Sequence[Sequence[Any]], table: F
         if filled:
             address = cell_address(item.header.last_row + 2 + filled[0], index)
             letter = re.sub(r"\d", "", address)
-            table.findings.append(
+            table.log.add(
                 Finding(
                     "W-HDR-003",
                     form=item.form.name,
@@ -444,8 +550,30 @@ def _fill_down(
             for position in range(start + 1, stop + 1):
                 values[position] = value
         else:
+            for position in range(start + 1, stop + 1):
+                values[position] = ""  # covered by the merge: whatever is left in them, nobody sees it
             numbers.append((column, top, first + stop, value))
     return numbers
+
+
+def _check_wide_merges(item: _FormSheet, fields: Sequence[HeaderColumn], body: _Body, table: FormTable) -> None:
+    """Numbers merged over several columns: which of the columns they belong to cannot be told."""
+    by_index = {column.index: column for column in fields}
+    data = {body.first + position for position in body.data}
+    for top, left, bottom, right in item.sheet.merges:
+        if right <= left or top not in data:
+            continue
+        covered = [by_index[index] for index in range(left, min(right, max(by_index)) + 1) if index in by_index]
+        value = item.sheet.rows[top][left]
+        if value == "" or len(covered) < 2 or all(_field(column).columns[0].fill_down for column in covered):
+            continue
+        headers = "、".join(f"“{column.text}”" for column in covered)
+        for row in range(top, bottom + 1):
+            if row in data:
+                cell = cell_address(row + 1, covered[0].index)
+                place: dict[str, Any] = {"form": item.form.name, "sheet": item.sheet.name, "row": row + 1}
+                place |= {"column": _field(covered[0]).name, "cell": cell, "value": show(value)}
+                table.log.add(Finding("R-MRG-002", **place, params={"headers": headers}))
 
 
 def _merged_number(item: _FormSheet, column: HeaderColumn, top: int, bottom: int, value: Any) -> Finding:
@@ -533,7 +661,7 @@ def _row_kind(row: Sequence[Any], mapped: Mapping[int, HeaderColumn], sequence: 
     if not filled or (not in_form and not texts):
         return "blank"
     leading = [cell for index, cell in filled if type(cell) is str and index <= min(mapped, default=0) + 7]
-    if any(_is_total_text(text) for text in leading):
+    if any(_is_total_text(text) for text in leading) and not _is_named_so(row, mapped):
         return "total"
     if any(_TAIL.match(squash(text)) for text in texts) and not _looks_like_data(row, mapped, sequence):
         return "tail"
@@ -543,6 +671,15 @@ def _row_kind(row: Sequence[Any], mapped: Mapping[int, HeaderColumn], sequence: 
     if names >= 3 and names * 2 > len(in_form):
         return "header"
     return "data" if in_form else "blank"
+
+
+def _is_named_so(row: Sequence[Any], mapped: Mapping[int, HeaderColumn]) -> bool:
+    """Whether the word of a total is the end of an enterprise's name: beside it stands the enterprise's code."""
+    kinds = {_field(column).name: row[index] for index, column in mapped.items() if index < len(row)}
+    names = (kinds.get(name) for name in ("enterprise_name", "payee_name"))
+    codes = (kinds.get(name) for name in ("uscc", "payee_uscc"))
+    named = any(isinstance(name, str) and _is_total_text(name) and len(squash(name)) > 4 for name in names)
+    return named and any(isinstance(code, str) and len(squash(code)) == 18 for code in codes)
 
 
 def _is_own_header(column: HeaderColumn, cell: str) -> bool:
@@ -579,7 +716,7 @@ def _check_body(item: _FormSheet, fields: Sequence[HeaderColumn], body: _Body, t
     tail = next((label.group().rstrip(":：") for label in labels if label), "")
     cell = cell_address(rows[0], fields[0].index)
     params = {"tail": tail, "rows": _row_list(rows), "count": len(rows)}
-    table.findings.append(
+    table.log.add(
         Finding("E-TBL-001", form=item.form.name, sheet=item.sheet.name, row=rows[0], cell=cell, params=params)
     )
 
@@ -592,7 +729,7 @@ def _check_hidden(item: _FormSheet, fields: Sequence[HeaderColumn], body: _Body,
         if rows:
             params = {"rows": _row_list(rows), "count": len(rows)}
             cell = cell_address(rows[0], fields[0].index)
-            table.findings.append(Finding("E-HID-001", form=form, sheet=sheet, row=rows[0], cell=cell, params=params))
+            table.log.add(Finding("E-HID-001", form=form, sheet=sheet, row=rows[0], cell=cell, params=params))
     for column in fields:
         if scan.hidden_columns and scan.is_column_hidden(column.index):
             filled = next((position for position in body.data if body.rows[position][column.index] != ""), None)
@@ -601,18 +738,22 @@ def _check_hidden(item: _FormSheet, fields: Sequence[HeaderColumn], body: _Body,
                 cell = cell_address(row, column.index)
                 params = {"header": column.text, "letter": re.sub(r"\d", "", cell)}
                 name = _field(column).name
-                table.findings.append(
+                table.log.add(
                     Finding("E-HID-002", form=form, sheet=sheet, row=row, column=name, cell=cell, params=params)
                 )
 
 
 def _take_rows(
-    item: _FormSheet, fields: Sequence[HeaderColumn], cells: Mapping[int, list[Any]], body: _Body, table: FormTable
+    item: _FormSheet,
+    fields: Sequence[HeaderColumn],
+    wide: WideSheet | None,
+    cells: Mapping[int, list[Any]],
+    body: _Body,
+    table: FormTable,
 ) -> None:
-    count = len(body.data)
     rows = [body.first + position + 1 for position in body.data]
     mask: list[bool] | None = None
-    if count != len(body.rows):
+    if len(rows) != len(body.rows):
         chosen = set(body.data)
         mask = [position in chosen for position in range(len(body.rows))]
     gaps: dict[int, dict[int, str]] = {}
@@ -622,24 +763,57 @@ def _take_rows(
             number = number_of.get(row - body.first)
             if number is not None:
                 gaps.setdefault(index, {})[number] = kind
-    given: set[str] = set()
+    line_of = wide.line_of if wide else {}
+    taken: dict[str, list[Any]] = {}
+    amounts: list[AmountColumn] = []
     for column in fields:
         values: Sequence[Any] = cells[column.index]
         if mask is not None:
             values = list(compress(values, mask))
         place = Place(item.form.name, item.sheet.name, column.index, column.text, rows)
         result = normalise(_field(column), values, place, gaps.get(column.index))
-        for name, normalised in result.values.items():
-            table.columns.setdefault(name, [None] * len(table.source_rows)).extend(normalised)
-            given.add(name)
-        table.findings += result.findings
-        table.cells_read += count
-        table.cells_filled += count - values.count("")
-    table.sheet_of_row += [item.sheet.name] * count
-    table.source_rows += rows
+        findings = result.findings
+        if column.index in line_of:
+            findings, unusable = usable(findings, rows)
+            amounts.append(AmountColumn(column, result.values[_field(column).name], unusable))
+        else:
+            taken |= result.values
+        table.log.extend(findings)
+        table.cells_read += len(rows)
+        table.cells_filled += len(rows) - values.count("")
+    letters = [""] * len(rows)
+    if wide is not None:
+        totals = _row_totals(item, wide, cells, body, table)
+        table.log.extend(check_totals(wide, item.sheet.name, item.form, rows, amounts, totals))
+        lines = turn(wide, item.sheet.name, item.form, rows, taken, table.layout[item.sheet.name], amounts)
+        table.log.extend(lines.findings)
+        rows, letters, taken = [rows[number] for number in lines.rows], lines.letters, lines.columns
     for name in item.form.columns:
-        if name not in given:
-            table.columns.setdefault(name, [None] * (len(table.source_rows) - count)).extend([None] * count)
+        column_values = table.columns.setdefault(name, [None] * len(table.source_rows))
+        column_values.extend(taken[name] if name in taken else [None] * len(rows))
+    table.sheet_of_row += [item.sheet.name] * len(rows)
+    table.source_rows += rows
+    table.source_columns += letters
+
+
+def _row_totals(
+    item: _FormSheet, wide: WideSheet, cells: Mapping[int, list[Any]], body: _Body, table: FormTable
+) -> dict[int, list[float | None]]:
+    """What the control totals of the data rows state, by column; one never calculated is a finding."""
+    stated: dict[int, list[float | None]] = {}
+    for column in wide.totals:
+        values = [cells[column.index][position] for position in body.data]
+        stated[column.index] = [_amount(value, column) for value in values]
+        table.cells_read += len(values)
+        table.cells_filled += len(values) - values.count("")
+        for position in body.data:
+            row = body.first + position + 1
+            if (row - 1, column.index) in item.sheet.scan.gaps:
+                params = {"label": f"第{row}", "header": column.text}
+                place: dict[str, Any] = {"form": item.form.name, "sheet": item.sheet.name, "row": row}
+                place |= {"column": _field(column).name, "cell": cell_address(row, column.index)}
+                table.log.add(Finding("W-TOT-002", **place, params=params))
+    return stated
 
 
 def _check_totals(
@@ -668,15 +842,15 @@ def _check_totals(
             place |= {"column": _field(column).name, "cell": cell_address(row, column.index)}
             params: dict[str, Any] = {"label": label, "header": column.text}
             if (row - 1, column.index) in item.sheet.scan.gaps:
-                table.findings.append(Finding("W-TOT-002", **place, params=params))
+                table.log.add(Finding("W-TOT-002", **place, params=params))
                 continue
             stated = numbers[column.index][position]
             if stated is None:
                 continue
             total = sum(number for data in chosen if (number := numbers[column.index][data]) is not None)
-            if abs(total - stated) > _TOLERANCE:
+            if abs(total - stated) > TOLERANCE:
                 params |= {"count": len(chosen), "sum": show(round(total, 2))}
-                table.findings.append(Finding("W-TOT-001", **place, value=show(stated), params=params))
+                table.log.add(Finding("W-TOT-001", **place, value=show(stated), params=params))
 
 
 def _amount(value: Any, column: HeaderColumn) -> float | None:
@@ -697,4 +871,4 @@ def _finish(table: FormTable) -> None:
     if not table.source_rows and not table.refused:
         code = "W-TBL-001" if form.may_be_empty else "E-TBL-002"
         sheet = table.sheets[0] if table.sheets else None
-        table.findings.append(Finding(code, form=table.form, sheet=sheet, params={"form_zh": form.title_zh}))
+        table.log.add(Finding(code, form=table.form, sheet=sheet, params={"form_zh": form.title_zh}))

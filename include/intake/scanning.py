@@ -31,8 +31,7 @@ SCAN_ERRORS: tuple[type[Exception], ...] = (
     compdoc.CompDocError,
     struct.error,
     ValueError,
-    IndexError,
-    KeyError,
+    LookupError,
     EOFError,
     AssertionError,
     NotImplementedError,
@@ -95,10 +94,17 @@ def inflate_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, data: bytes)
     return content
 
 
+_ENCODING = re.compile(rb"""<\?xml[^>]{0,200}?\bencoding\s*=\s*["']([^"']*)""")
+
+
 def refuse_entities(content: bytes) -> None:
-    """Raises :class:`EntityExpansion` where an XML part carries a document type declaration."""
+    """Raises :class:`EntityExpansion` where an XML part carries a document type declaration, and ``ValueError`` where
+    it is written in a character set in which such a declaration would not be seen: every program writes UTF-8."""
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content or content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise EntityExpansion
+    named = _ENCODING.match(content.removeprefix(b"\xef\xbb\xbf").lstrip())
+    if b"\0" in content[:4] or (named and named.group(1).lower() not in (b"utf-8", b"utf8", b"us-ascii", b"ascii")):
+        raise ValueError("an XML part is not written in UTF-8")
 
 
 # -------------------------------------------------------------------------------------------------------------- xlsx
@@ -148,6 +154,49 @@ def scan_xlsx_sheet(xml: bytes, *, recalculated_on_load: bool) -> SheetScan:
                 scan.hidden_columns.append((int(attributes[b"min"]) - 1, int(attributes[b"max"]) - 1))
     scan.gaps = dict(_xlsx_gaps(xml, body_end, recalculated_on_load))
     return scan
+
+
+def xlsx_bounds(xml: bytes) -> SheetScan:
+    """The extent of a worksheet part and nothing else of what :func:`scan_xlsx_sheet` gives."""
+    if b":c" in xml or b":row" in xml:
+        xml = _ANY_PREFIX.sub(rb"<\1", xml)
+    start, end = max(xml.find(b"<sheetData"), 0), xml.rfind(b"</sheetData>")
+    scan = SheetScan()
+    scan.last_row, scan.last_column = _xlsx_extent(xml, start + 10, len(xml) if end < 0 else end)
+    return scan
+
+
+#: Rows of an outline: more than a header is sought in, and more than a tail is looked for in.
+_OUTLINE_HEAD, _OUTLINE_TAIL = 60, 40
+_ROW_END = b"</row>"
+_PLACED = re.compile(rb"(<(?:row|c)\b[^>]*?)\sr=\"[A-Z]*[0-9]+\"")
+
+
+def outline_xlsx_sheet(xml: bytes) -> bytes:
+    """The part with the first rows and the last rows that hold something, the latter right below the former.
+
+    A part that is short, or not written as programs usually write it, is given back as it is.
+    """
+    start, end = xml.find(b"<sheetData>"), xml.rfind(b"</sheetData>")
+    if start < 0 or xml.rfind(b"<sheetData") != start or b"<!" in xml or b":row" in xml:
+        return xml
+    head = start
+    for _ in range(_OUTLINE_HEAD):
+        found = xml.find(_ROW_END, head, end)
+        if found < 0:
+            return xml
+        head = found + len(_ROW_END)
+    last = max(xml.rfind(b"</v>", head, end), xml.rfind(b"</is>", head, end))
+    if last < 0:
+        return xml[:head] + xml[end:]
+    stop = xml.find(_ROW_END, last, end) + len(_ROW_END)
+    tail = stop - len(_ROW_END)
+    for _ in range(_OUTLINE_TAIL):
+        tail = xml.rfind(_ROW_END, head, tail)
+        if tail < 0:
+            return xml
+    # without a place of its own, a row stands behind the row before it, and a cell behind its neighbour
+    return xml[:head] + _PLACED.sub(rb"\1", xml[tail + len(_ROW_END) : stop]) + xml[end:]
 
 
 def _xlsx_extent(xml: bytes, start: int, end: int) -> tuple[int, int]:

@@ -37,6 +37,8 @@ BLANK, VAGUE, NOT_A_NUMBER, NEGATIVE, FRACTION, PRECISION, NOT_LISTED = 1, 2, 3,
 FORMULA, BROKEN, NOT_A_DATE, UNCLEAR_DATE, NOT_A_RANGE, RANGE_ORDER, NOT_A_FLAG, OUT_OF_RANGE = range(8, 16)
 # notes about a whole column
 TEXT_NUMBER, ROUNDED, SERIAL_DATE = 20, 21, 22
+#: a telephone number whose leading zero went when it was stored as a number
+ZERO_LOST = 23
 #: these hold the row back whether the column is required or not
 _ALWAYS_HELD = frozenset({NEGATIVE, FRACTION, PRECISION, OUT_OF_RANGE})
 
@@ -142,6 +144,32 @@ def read_code(value: Any) -> Read:
     return read_text(value)
 
 
+_PHONES = re.compile(r"[、，,;；/|\r\n]+|(?<=[0-9]{7})\s+(?=[0-9]{3})")
+_MOBILE = re.compile(r"1[3-9][0-9]{9}")
+_SERVICE = re.compile(r"[48]00[0-9]{7}")
+
+
+def read_phone(value: Any) -> Read:
+    """Telephone numbers as written; several in one cell come joined by ``、``.
+
+    A number of nine digits or more that is neither a mobile nor a 400 or 800 number began with the 0 of its area code,
+    which a spreadsheet drops from numbers: it is not kept.
+    """
+    if isinstance(value, str):
+        text = unicodedata.normalize("NFKC", value).strip()
+        if _is_null(clean_text(text)):
+            return _NOTHING
+        parts = [part for piece in _PHONES.split(text) if (part := clean_text(piece))]
+        return read_text("、".join(parts)) if parts else _NOTHING
+    read = read_text(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or read.value is None:
+        return read
+    whole = read.value.isdigit() and len(read.value) >= 9
+    if whole and not _MOBILE.fullmatch(read.value) and not _SERVICE.fullmatch(read.value):
+        return Read(None, ZERO_LOST)
+    return read
+
+
 def read_industry(value: Any) -> Read:
     """Industry name or division code as text; a code stored as a number gets its leading zero back (1.0: ``01``)."""
     if isinstance(value, float) and value.is_integer() and 0 < value < 100:
@@ -160,10 +188,16 @@ _SCALES = {"": Decimal(1), "千": Decimal(1000), "k": Decimal(1000), "万": Deci
 _HAS_DIGIT = re.compile(r"\d")
 
 
+_BLANK_BESIDE_DIGITS = re.compile(r"(?<!\d) | (?!\d)")
+_BLANK_GROUPS = re.compile(r"(?<!\d)\d{1,3}(?: \d{3})+(?!\d)")
+_TWO_LINES = re.compile(r"\d[^\S\r\n]*[\r\n]\s*\d")
+
+
 def _plain_number(text: str) -> str:
-    return (
-        unicodedata.normalize("NFKC", _SPACE.sub("", text)).replace("，", ",").replace("−", "-").lower().lstrip("¥￥")
-    )
+    """The text without blanks, but for those between digits that are no thousands separators: ``3 5`` is not 35."""
+    plain = _SPACE.sub(" ", unicodedata.normalize("NFKC", text)).strip()
+    plain = _BLANK_GROUPS.sub(lambda match: match.group().replace(" ", ""), _BLANK_BESIDE_DIGITS.sub("", plain))
+    return plain.replace("，", ",").replace("−", "-").lower().lstrip("¥￥")
 
 
 def parse_number(text: str, unit: str | None) -> tuple[Decimal | None, int | None]:
@@ -205,6 +239,8 @@ def _read_decimal(value: Any, unit: str | None) -> tuple[Decimal | float | None,
             return None, None, None
         if text in load_words().error_words:
             return None, BROKEN, None
+        if _TWO_LINES.search(value):
+            return None, NOT_A_NUMBER, None  # two numbers, one above the other
         number, problem = parse_number(text, unit)
         return number, problem, TEXT_NUMBER
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -238,6 +274,15 @@ def read_decimal(value: Any, unit: str | None = None) -> Read:
     if number >= MAX_DECIMAL:
         return Read(None, OUT_OF_RANGE)
     return Read(float(number), None, note)
+
+
+def read_figure(value: Any) -> Read:
+    """A measure >= 0 whose unit stands in another column of the row: digits alone, since what ``1.2万`` or ``30人``
+    means depends on that unit."""
+    match = _NUMBER.match(_plain_number(clean_text(value))) if isinstance(value, str) else None
+    if match and (match["scale"] or match["unit"] or match["yearly"]):
+        return Read(None, NOT_A_NUMBER)
+    return read_decimal(value)
 
 
 def read_money(value: Any, unit: str | None = None) -> Read:
@@ -514,6 +559,7 @@ def _fast_column(field_: Field, cells: Sequence[Any]) -> list[Any] | None:
             clean = clean and not any(len(cell) < 12 and _SCIENTIFIC.match(cell) for cell in distinct if "E" in cell)
         else:
             clean = joined.isprintable() and " " not in joined and not _FULL_WIDTH.search(joined)
+            clean = clean and (column.name != "phone" or not _PHONES.search(joined))
         words = load_words()
         if clean and words.null_words.isdisjoint(distinct) and words.error_words.isdisjoint(distinct):
             return [cell or None for cell in cells] if "" in distinct else list(cells)
@@ -557,7 +603,7 @@ def _reader(field_: Field) -> Callable[[Any], Read]:
         case "integer":
             return lambda value: read_integer(value, unit)
         case "decimal":
-            return lambda value: read_decimal(value, unit)
+            return (lambda value: read_decimal(value, unit)) if column.scaled else read_figure
         case "money":
             return lambda value: read_money(value, unit)
         case "integer_range":
@@ -578,7 +624,7 @@ def _reader(field_: Field) -> Callable[[Any], Read]:
         case "date":
             return read_date
         case _:
-            return read_text
+            return read_phone if column.name == "phone" else read_text
 
 
 def _slow_column(

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
 
+from include.intake.limits import load_limits
 from include.intake.scanning import (
     SCAN_ERRORS,
     EntityExpansion,
@@ -27,27 +28,18 @@ from include.intake.scanning import (
     TooBig,
     biff_stream,
     inflate_member,
+    outline_xlsx_sheet,
     refuse_entities,
     scan_biff,
     scan_ods,
     scan_xlsb_sheet,
     scan_xlsx_sheet,
     xlsb_sheets,
+    xlsx_bounds,
 )
 from include.quality.findings import Finding
 
 FileKind = Literal["xlsx", "xls", "ods", "xlsb"]
-
-#: A county's form has some thousand rows, about 1 MB; ten times the largest seen still passes.
-MAX_FILE_BYTES = 30 * 1024 * 1024
-#: 20,000 rows x 31 columns inflate to about 25 MB; ten sheets of that pass, a zip bomb does not.
-MAX_INFLATED_BYTES = 256 * 1024 * 1024
-#: A workbook has tens of parts; tens of thousands are made to exhaust the reader.
-MAX_MEMBERS = 2_000
-#: calamine lays a sheet out as a block of 24 to 32 bytes a cell: 6 million cells are 200 MB, or 150,000 rows x 40.
-MAX_CELLS = 6_000_000
-#: No workbook of ours has more sheets; each costs a pass.
-MAX_SHEETS = 100
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _EXTENSIONS: dict[str, frozenset[str]] = {
@@ -72,6 +64,8 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x09\x04\x06\x00", "过旧版本的 Excel 文件"),
 )
 _OLE_DOCUMENTS = (("WordDocument", "Word 文档"), ("PowerPoint Document", "演示文稿"), ("__properties", "邮件"))
+#: parts that a reader inflates: pictures may shrink a thousandfold, but nobody unpacks them
+_READ_PARTS = (".xml", ".rels", ".bin")
 _MACRO_NAMES = ("vbaproject.bin", "xl/macrosheets/", "basic/", "scripts/", "xl/activex/")
 
 _READ_ERRORS: tuple[type[Exception], ...] = (CalamineError, *SCAN_ERRORS)
@@ -112,24 +106,35 @@ def _refuse(code: str, file_name: str, **params: Any) -> Refused:
     return Refused(Finding(code, params={"file": file_name, **params}))
 
 
-def open_workbook(data: bytes, file_name: str) -> Workbook:
+def too_large(size_bytes: int, file_name: str) -> Refused:
+    """The refusal of a file by its size alone, so that nobody need read it to refuse it."""
+    limit = load_limits().file_bytes // 1048576
+    return _refuse("E-FILE-003", _shown(file_name), size=f"{size_bytes / 1048576:.1f}", limit=limit)
+
+
+def _shown(file_name: str) -> str:
+    return PurePosixPath(file_name.replace("\\", "/")).name or "（无名）"
+
+
+def open_workbook(data: bytes, file_name: str, *, outline: bool = False) -> Workbook:
     """The workbook of the bytes.
 
     Args:
         data: whole file.
         file_name: only for messages and the note on a wrong extension.
+        outline: of the long sheets of an .xlsx only the first and the last rows, moved together, and no facts beside
+            the cells: a seventh of the work, and enough to see which form a sheet holds. Every limit is kept.
 
     Raises:
         Refused: with an ``E-FILE-...`` finding, for everything that is not a safe, readable workbook.
     """
-    shown = PurePosixPath(file_name.replace("\\", "/")).name or "（无名）"
+    shown = _shown(file_name)
     if not data.strip(b"\0 \t\r\n"):
         raise _refuse("E-FILE-001", shown)
-    if len(data) > MAX_FILE_BYTES:
-        size = f"{len(data) / 1048576:.1f}"
-        raise _refuse("E-FILE-003", shown, size=size, limit=MAX_FILE_BYTES // 1048576)
+    if len(data) > load_limits().file_bytes:
+        raise too_large(len(data), file_name)
     try:
-        kind, scans = _inspect(data, shown)
+        kind, scans, bounded = _inspect(data, shown, outline)
     except TooBig as error:
         raise _refuse("E-FILE-007", shown, reason=error.args[0]) from error
     except EntityExpansion as error:
@@ -138,7 +143,7 @@ def open_workbook(data: bytes, file_name: str) -> Workbook:
         raise _refuse("E-FILE-006", shown, reason="文件结构不完整") from error
     for name, scan in scans.items():
         _check_extent(scan.last_row + 1, scan.last_column + 1, name, shown)
-    sheets = _read(data, scans, shown)
+    sheets = _read(bounded, scans, shown)
     findings = []
     extension = PurePosixPath(shown).suffix.lower()
     if extension not in _EXTENSIONS[kind]:
@@ -148,7 +153,7 @@ def open_workbook(data: bytes, file_name: str) -> Workbook:
 
 
 def _check_extent(rows: int, columns: int, sheet: str, file_name: str) -> None:
-    if rows * columns > MAX_CELLS:
+    if rows * columns > load_limits().cells:
         extent = {"file": file_name, "sheet": sheet, "rows": rows, "columns": columns}
         raise Refused(Finding("E-FILE-010", sheet=sheet, params=extent))
 
@@ -156,12 +161,15 @@ def _check_extent(rows: int, columns: int, sheet: str, file_name: str) -> None:
 # --------------------------------------------------------------------------------------------- what the bytes are
 
 
-def _inspect(data: bytes, file_name: str) -> tuple[FileKind, dict[str, SheetScan]]:
-    """Kind of the file and the scan of each sheet by name (xls: by position, as ``#0``, ``#1`` ...)."""
+_Inspected = tuple[FileKind, dict[str, SheetScan], bytes]
+"""Kind of a file, the scan of each sheet by name (xls: by position, as ``#0``, ``#1`` ...), the bytes to read."""
+
+
+def _inspect(data: bytes, file_name: str, outline: bool) -> _Inspected:
     if data[:4] == b"PK\x03\x04":
-        return _inspect_zip(data, file_name)
+        return _inspect_zip(data, file_name, outline)
     if data[:8] == _OLE:
-        return _inspect_ole(data, file_name)
+        return *_inspect_ole(data, file_name), data
     raise _refuse("E-FILE-002", file_name, kind=_foreign_kind(data))
 
 
@@ -222,18 +230,28 @@ def _inspect_ole(data: bytes, file_name: str) -> tuple[FileKind, dict[str, Sheet
     return "xls", {f"#{index}": sheet for index, sheet in enumerate(scan.sheets)}
 
 
-def _inspect_zip(data: bytes, file_name: str) -> tuple[FileKind, dict[str, SheetScan]]:
+def _inspect_zip(data: bytes, file_name: str, outline: bool) -> _Inspected:
     archive = zipfile.ZipFile(io.BytesIO(data))
     members = archive.infolist()
     names = [member.filename for member in members]
     lowered = [name.lower() for name in names]
-    if len(members) > MAX_MEMBERS:
+    limits = load_limits()
+    if len(members) > limits.members:
         raise TooBig(f"含 {len(members)} 个内部文件")
     if len(set(lowered)) != len(lowered):
         raise zipfile.BadZipFile("a member stands twice")
     total = sum(member.file_size for member in members)
-    if total > MAX_INFLATED_BYTES:
-        raise TooBig(f"解压后 {total // 1048576} MB，上限 {MAX_INFLATED_BYTES // 1048576} MB")
+    if total > limits.inflated_bytes:
+        raise TooBig(f"解压后 {total // 1048576} MB，上限 {limits.inflated_bytes // 1048576} MB")
+    read = [member for member in members if member.filename.endswith(_READ_PARTS)]
+    for inflated, stored in (
+        # parts may lie over one another in the file: all together they are not stored in more than its size
+        (sum(m.file_size for m in read), min(sum(m.compress_size for m in read), len(data))),
+        *((member.file_size, member.compress_size) for member in read),
+    ):
+        if inflated > max(limits.expansion_checked_bytes, limits.expansion_ratio * stored):
+            times = f"{inflated // max(stored, 1)} 倍，上限 {limits.expansion_ratio:g} 倍"
+            raise TooBig(f"解压后是压缩前的 {times}")
     if any(member.flag_bits & 1 for member in members):
         raise _refuse("E-FILE-004", file_name)
     kind = _zip_kind(archive, set(names), file_name)
@@ -243,7 +261,7 @@ def _inspect_zip(data: bytes, file_name: str) -> tuple[FileKind, dict[str, Sheet
     parts = {
         member.filename: inflate_member(archive, member, data)
         for member in members
-        if member.filename.endswith((".xml", ".rels", ".bin"))
+        if member.filename.endswith(_READ_PARTS)
     }
     for name, content in parts.items():
         if name.endswith((".xml", ".rels")):
@@ -251,16 +269,30 @@ def _inspect_zip(data: bytes, file_name: str) -> tuple[FileKind, dict[str, Sheet
     if kind == "ods":
         if b"encryption-data" in parts.get("META-INF/manifest.xml", b""):
             raise _refuse("E-FILE-004", file_name)
-        return kind, {f"#{index}": scan for index, scan in enumerate(scan_ods(parts["content.xml"]))}
+        return kind, {f"#{index}": scan for index, scan in enumerate(scan_ods(parts["content.xml"]))}, data
     if b"macroEnabled" in parts.get("[Content_Types].xml", b""):
         raise _refuse("E-FILE-005", file_name)
     sheet_parts = _sheet_parts(parts, kind)
-    if len(sheet_parts) > MAX_SHEETS:
+    if len(sheet_parts) > limits.sheets:
         raise TooBig(f"含 {len(sheet_parts)} 个工作表")
     if kind == "xlsb":
-        return kind, {name: scan_xlsb_sheet(part) for name, part in sheet_parts.items()}
+        return kind, {name: scan_xlsb_sheet(parts[part]) for name, part in sheet_parts.items()}, data
+    if outline:
+        # what is read is bounded, and nothing else is read
+        short = {part: outline_xlsx_sheet(parts[part]) for part in sheet_parts.values()}
+        scans = {name: xlsx_bounds(short[part]) for name, part in sheet_parts.items()}
+        return kind, scans, _stored_zip(parts | short)
     on_load = re.search(rb'fullCalcOnLoad="(?:1|true)"', parts.get("xl/workbook.xml", b"")) is not None
-    return kind, {name: scan_xlsx_sheet(part, recalculated_on_load=on_load) for name, part in sheet_parts.items()}
+    facts = {name: scan_xlsx_sheet(parts[part], recalculated_on_load=on_load) for name, part in sheet_parts.items()}
+    return kind, facts, data
+
+
+def _stored_zip(parts: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
 
 
 def _zip_kind(archive: zipfile.ZipFile, names: set[str], file_name: str) -> FileKind:
@@ -287,8 +319,8 @@ _RELATIONSHIP_ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relat
 _STRICT_RELATIONSHIP_ID = "{http://purl.oclc.org/ooxml/officeDocument/relationships}id"
 
 
-def _sheet_parts(parts: dict[str, bytes], kind: FileKind) -> dict[str, bytes]:
-    """Worksheet parts by sheet name, in workbook order: the number in a part's name says nothing of its sheet."""
+def _sheet_parts(parts: dict[str, bytes], kind: FileKind) -> dict[str, str]:
+    """Name of the worksheet part by sheet name, in workbook order: the number in it says nothing of its sheet."""
     main = "xl/workbook.bin" if kind == "xlsb" else "xl/workbook.xml"
     targets = {}
     for relation in ElementTree.fromstring(parts[f"xl/_rels/{main.removeprefix('xl/')}.rels"]):
@@ -296,14 +328,19 @@ def _sheet_parts(parts: dict[str, bytes], kind: FileKind) -> dict[str, bytes]:
         targets[relation.get("Id", "")] = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
     if kind == "xlsb":
         named = [(name, targets.get(relation_id, "")) for name, relation_id in xlsb_sheets(parts[main])]
-        return {name: parts[part] for name, part in named if part.startswith("xl/worksheets/")}
+        if len({name for name, _ in named}) != len(named):
+            raise zipfile.BadZipFile("two sheets of one name")
+        return {name: part for name, part in named if part.startswith("xl/worksheets/") and part in parts}
     sheets = {}
     for element in ElementTree.fromstring(parts[main]).iter():
         if element.tag.rpartition("}")[2] == "sheet":
             relation_id = element.get(_RELATIONSHIP_ID) or element.get(_STRICT_RELATIONSHIP_ID) or ""
-            content = parts.get(targets.get(relation_id, ""))
+            if element.get("name", "") in sheets:
+                raise zipfile.BadZipFile("two sheets of one name")  # readers differ in which of them they take
+            part = targets.get(relation_id, "")
+            content = parts.get(part)
             if content is not None and (b"sheetData" in content or b"<sheetData" in content):
-                sheets[element.get("name", "")] = content
+                sheets[element.get("name", "")] = part
     return sheets
 
 
@@ -328,7 +365,7 @@ def _read(data: bytes, scans: dict[str, SheetScan], file_name: str) -> list[Shee
 
 def _read_sheets(data: bytes, scans: dict[str, SheetScan], file_name: str) -> list[Sheet]:
     book = CalamineWorkbook.from_filelike(io.BytesIO(data))
-    if len(book.sheets_metadata) > MAX_SHEETS:
+    if len(book.sheets_metadata) > load_limits().sheets:
         raise TooBig(f"含 {len(book.sheets_metadata)} 个工作表")
     sheets = []
     for index, metadata in enumerate(book.sheets_metadata):

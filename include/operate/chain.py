@@ -116,6 +116,7 @@ def drive(
     periods: Sequence[str],
     say: Say,
     seconds: float,
+    reopen: bool = False,
 ) -> ChainResult:
     """Collect the folder, then wait until the periods are published and no run is active.
 
@@ -124,6 +125,7 @@ def drive(
         inbox: folder to collect (absolute).
         periods: periods that must end up published; empty: all that the collection touches.
         seconds: give up after this long.
+        reopen: open a closed month among the periods again when files of it arrive.
 
     Raises:
         ChainFailed: the collection failed or the time is over. Failed builds and reports are in the result.
@@ -136,7 +138,7 @@ def drive(
     watch.ignore_finished()
     # One collection a period, as month after month would have it; each announces its own period alone.
     for period in periods or (None,):
-        _collect(client, inbox, period, watch, deadline)
+        _collect(client, inbox, period, watch, deadline, reopen=reopen)
     idle_since: dict[tuple[str, str], float] = {}
     by_hand: set[tuple[str, str]] = set()
     began = time.monotonic()
@@ -201,8 +203,10 @@ def _is_settled(
     return not started
 
 
-def _collect(client: AirflowClient, inbox: Path, period: str | None, watch: _Watch, deadline: float) -> None:
-    run = client.trigger(COLLECT, conf={"inbox": str(inbox)}, period=period)
+def _collect(
+    client: AirflowClient, inbox: Path, period: str | None, watch: _Watch, deadline: float, *, reopen: bool
+) -> None:
+    run = client.trigger(COLLECT, conf={"inbox": str(inbox), "reopen": reopen}, period=period)
     while (run := client.run(COLLECT, run.run_id)).is_active:
         watch.poll()
         if time.monotonic() > deadline:

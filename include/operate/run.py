@@ -45,7 +45,16 @@ def run(period: str, inbox: str) -> int:
         return 2
     clock = Clock()
     with session("run", clock) as opened:
-        result = drive(opened.client, opened.conn, inbox=folder, periods=[period], say=clock.say, seconds=SECONDS)
+        # To run a month by hand is to ask for its files to be taken, also after its closing day.
+        result = drive(
+            opened.client,
+            opened.conn,
+            inbox=folder,
+            periods=[period],
+            reopen=True,
+            say=clock.say,
+            seconds=SECONDS,
+        )
         if period not in period_states(opened.conn):
             print(summary.unplaced_table(opened.conn, [period]) or "", flush=True)
             print(

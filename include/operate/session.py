@@ -135,6 +135,9 @@ def print_account(opened: Session, periods: Sequence[str]) -> None:
     if unplaced:
         print("未能识别单位或报告期的文件 / files that could not be placed:")
         print(unplaced)
+    waiting = summary.waiting_line(conn)
+    if waiting:
+        print(waiting)
     heading("Airflow 运行记录 / runs, as Airflow has them")
     runs = [run for dag_id in airflow.DAG_IDS for run in opened.client.runs(dag_id)]
     print(summary.run_table(runs, periods))
@@ -162,8 +165,7 @@ def print_outputs(opened: Session, periods: Sequence[str]) -> list[str]:
             print(f"         {_short(path)}")
     heading("退回表 / returned workbooks")
     for period in periods:
-        returned = summary.returned_workbooks(outbox, period)
-        print(f"{period}  {len(returned)} 份" + (f"，在 {_short(outbox / period)}{'/'}退回表" if returned else ""))
+        print(f"{period}  {summary.returned_line(outbox, period)}，在 in {_short(outbox / period / summary.RETURNS)}")
     return missing
 
 

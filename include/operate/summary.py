@@ -9,28 +9,16 @@ from typing import Any
 
 import psycopg
 
+from include.intake.periods import waiting_corrections
+from include.intake.returns import RECEIPT, RETURNS, TO_CHECK, TO_MEND
 from include.operate.airflow import DAG_IDS
 from include.operate.client import DagRun
 
 FINDINGS_SHOWN = 30
-# What still stands: a finding goes out with its file when the same file came anew, or when a newer version of the form
-# took the place of the one it was found in.
+# What still stands: neither mended nor gone on with in a newer version.
 _STANDING = """
-    select finding.*
-    from intake.finding
-    join intake.received_file as file using (receipt_id)
-    left join intake.submission as version using (submission_id)
-    where finding.period = %(period)s
-        and not exists (
-            select 1 from intake.submission as newer
-            where newer.form = version.form and newer.period = version.period
-                and newer.reporter_code = version.reporter_code and newer.version > version.version
-        )
-        and not exists (
-            select 1 from intake.received_file as newer
-            where newer.channel = file.channel and newer.channel_path = file.channel_path
-                and newer.receipt_id > file.receipt_id
-        )
+    select finding.* from intake.finding
+    where finding.period = %(period)s and finding.state in ('open', 'explained', 'accepted')
 """
 
 
@@ -78,7 +66,17 @@ def reporter_rows(conn: psycopg.Connection, period: str) -> list[tuple[Any, ...]
         ),
         first_seen as (
             select reporter_code, min(received_at) as received_at, count(*) as files
-            from intake.received_file where period = %(period)s and outcome <> 'duplicate'
+            from intake.received_file as file
+            where period = %(period)s and outcome <> 'duplicate'
+                -- a file of forms that are not owed is no part of what is
+                and (
+                    not exists (select 1 from intake.submission as any_form where any_form.receipt_id = file.receipt_id)
+                    or exists (
+                        select 1 from intake.submission as owed
+                        join intake.expected_report using (period, reporter_code, form)
+                        where owed.receipt_id = file.receipt_id
+                    )
+                )
             group by reporter_code
         ),
         problem as (
@@ -164,9 +162,28 @@ def file_line(conn: psycopg.Connection, periods: Sequence[str]) -> str:
         (list(periods),),
     ).fetchall()
     counts: dict[str, int] = {outcome: number for outcome, number in rows}
-    words = {"processed": "已处理", "refused": "退回", "duplicate": "重复", "pending": "待读"}
+    words = {
+        "processed": "已处理",
+        "refused": "退回",
+        "duplicate": "重复",
+        "pending": "待读",
+        "awaiting_approval": "待批准的更正",
+        "rejected": "未批准的更正",
+    }
     parts = "，".join(f"{label} {key} {counts[key]}" for key, label in words.items() if counts.get(key))
     return f"收到文件 files received: {sum(counts.values())}（{parts or '无 none'}）"
+
+
+def waiting_line(conn: psycopg.Connection) -> str | None:
+    """What the office has to decide, in one line with the command that lists it; ``None`` when there is nothing."""
+    corrections = len(waiting_corrections(conn))
+    explained = _one(conn, "select count(distinct finding_key) from intake.finding where state = 'explained'", ())
+    if not corrections and not explained:
+        return None
+    return (
+        f"等待指挥部决定 for the office to decide: 封账后更正 {corrections} 份，情况说明 {explained} 条；"
+        "列出 list: make office"
+    )
 
 
 def unplaced_table(conn: psycopg.Connection, periods: Sequence[str]) -> str | None:
@@ -184,7 +201,7 @@ def findings_table(conn: psycopg.Connection, period: str, cap: int = FINDINGS_SH
     """The period's standing findings with file, sheet, cell and message, the gravest first; the totals are said."""
     ever = _one(conn, "select count(*) from intake.finding where period = %s", (period,))
     total = _one(conn, f"select count(*) from ({_STANDING}) as standing", {"period": period})
-    gone = f"；另有 {ever - total} 条所在的表已由新报送的版本取代，不再列出" if ever > total else ""
+    gone = f"；另有 {ever - total} 条已在后来的版本中改正或由新版本接续，不再列出" if ever > total else ""
     if not total:
         return f"没有发现问题 / no findings{gone}"
     rows = conn.execute(
@@ -265,9 +282,15 @@ def report_files(conn: psycopg.Connection, outbox: Path, period: str) -> list[Pa
     return [path for (name,) in names if (path := outbox / period / name).is_file()]
 
 
-def returned_workbooks(outbox: Path, period: str) -> list[Path]:
-    """Workbooks that go back to the counties."""
-    return sorted(path for path in (outbox / period).glob("*/**/*-退回.xlsx") if path.is_file())
+def returned_line(outbox: Path, period: str) -> str:
+    """How many workbooks went back to the counties, by what they ask for."""
+    folder = outbox / period / RETURNS
+    parts = []
+    for kind in (TO_MEND, TO_CHECK, RECEIPT):
+        number = sum(1 for path in folder.rglob(f"*-{kind}.xlsx") if path.is_file())
+        if number:
+            parts.append(f"{kind} {number}")
+    return "，".join(parts) or "无 none"
 
 
 def _one(conn: psycopg.Connection, query: str, parameters: Sequence[Any] | Mapping[str, Any]) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,13 +12,16 @@ from pathlib import Path
 import psycopg
 
 from include.intake import ledger
-from include.intake.calendar import SHANGHAI, ReportingRules, load_rules
+from include.intake.calendar import SHANGHAI, ReportingRules, end_of, load_rules
 from include.intake.channels import Arrival, Channel, LocalFolder
+from include.intake.finding_ledger import Owner, record_log
 from include.intake.landing import LandingStore
-from include.intake.reading import Identification, identify_workbook
+from include.intake.periods import open_period, reopen_period, unclosed_periods
+from include.intake.reading import Identification
 from include.intake.reporters import Reporter, expected_in, load_reporters
-from include.intake.returns import return_file
-from include.quality.findings import Finding
+from include.intake.returns import return_reporter, return_unplaced
+from include.intake.workers import Workers
+from include.quality.findings import Finding, FindingLog
 from include.settings import get_settings
 from include.warehouse.connection import connect
 
@@ -31,7 +35,8 @@ class CollectResult:
     Attributes:
         periods: periods with work to do, oldest first: files waiting to be read, or marts or reports out of date.
         files: files lying in the channels.
-        new: files entered into the ledger this time; of them ``duplicates`` and ``refused``.
+        new: files entered into the ledger this time; of them ``duplicates``, ``refused`` and ``waiting`` for the
+            office's approval.
         unreadable: files that the system would not hand over; they are tried again at the next collection.
     """
 
@@ -40,17 +45,20 @@ class CollectResult:
     new: int
     duplicates: int
     refused: int
+    waiting: int = 0
     unreadable: int = 0
 
 
-def collect(inbox: Path | None = None) -> CollectResult:
+def collect(inbox: Path | None = None, *, reopen: str | None = None) -> CollectResult:
     """Enter every new file of the inbox into the landing store and the ledger.
 
-    Files that cannot be placed (unreadable, no period, no known county) are refused here with a returned workbook;
-    all others wait for the build of their period. Running it again changes nothing.
+    Files that cannot be placed (unreadable, no period, no known county) are refused here with a returned workbook; one
+    that comes after its month has closed waits for the office; all others wait for the build of their period. Running
+    it again changes nothing.
 
     Args:
         inbox: folder to read instead of the configured one.
+        reopen: a month asked for by hand: closed, it is opened again when a file of it arrives.
     """
     settings = get_settings()
     reporters = load_reporters(settings.reporters_file)
@@ -58,32 +66,26 @@ def collect(inbox: Path | None = None) -> CollectResult:
     channel: Channel = LocalFolder(inbox or settings.inbox)
     store = LandingStore(settings.landing)
     outcomes: list[str] = []
-    files = unreadable = 0
     # Autocommit: else the first query would open a transaction that holds those of all files.
     with connect(autocommit=True) as conn:
         with conn.transaction():
             ledger.sync_reporters(conn, reporters)
             # The clock closes a month, not a file: without this a month nobody corrects would stay provisional for
             # good.
-            for period in ledger.open_periods(conn):
-                ledger.open_period(conn, period, reporters, rules, datetime.now(SHANGHAI))
-        seen = ledger.seen_arrivals(conn, channel.name)
-        for arrival in channel.arrivals():
-            files += 1
-            if (arrival.path_in_channel, arrival.received_at, arrival.size_bytes) in seen:
-                continue
-            try:
-                data = arrival.read()
-            except OSError as error:
-                unreadable += 1
-                log.error("%s cannot be read: %s; mend its permissions", arrival.path_in_channel, error.strerror)
-                continue
-            # One transaction a file: a file that fails half-way is taken again, the others are safe.
-            with conn.transaction():
-                outcome = _enter(conn, store, arrival, data, reporters, rules)
-            if outcome:
-                outcomes.append(outcome)
-                log.info("%s: %s", arrival.path_in_channel, outcome)
+            for period in unclosed_periods(conn):
+                open_period(conn, period, reporters, rules, datetime.now(SHANGHAI))
+        files, landed, unreadable = _land(channel, store, ledger.seen_arrivals(conn, channel.name))
+        with Workers() as workers:
+            jobs = [(store.path_of(sha256), a.file_name, a.folder, reporters) for a, sha256 in landed]
+            for (arrival, sha256), found in zip(landed, workers.identify_all(jobs), strict=True):
+                # One transaction a file: a file that fails half-way is taken again, the others are safe.
+                with conn.transaction():
+                    if reopen is not None and found.period == reopen and not found.refused:
+                        _reopen(conn, reopen, reporters, rules)
+                    outcome = _enter(conn, store, arrival, sha256, found, reporters, rules, workers)
+                if outcome:
+                    outcomes.append(outcome)
+                    log.info("%s: %s", arrival.path_in_channel, outcome)
         periods = sorted({*ledger.pending_periods(conn), *ledger.outdated_periods(conn)})
     return CollectResult(
         periods=periods,
@@ -91,32 +93,64 @@ def collect(inbox: Path | None = None) -> CollectResult:
         new=len(outcomes),
         duplicates=outcomes.count("duplicate"),
         refused=outcomes.count("refused"),
+        waiting=outcomes.count("awaiting_approval"),
         unreadable=unreadable,
     )
+
+
+def _reopen(conn: psycopg.Connection, period: str, reporters: Sequence[Reporter], rules: ReportingRules) -> None:
+    now = datetime.now(SHANGHAI)
+    if expected_in(reporters, period) and open_period(conn, period, reporters, rules, now).state == "closed":
+        until, _ = reopen_period(conn, period, rules, actor=getpass.getuser(), reason_zh="手工运行该月", now=now)
+        log.info("%s was closed; asked for by hand, it is open again until %s", period, until)
+
+
+def _land(
+    channel: Channel, store: LandingStore, seen: Container[tuple[str, datetime, int]]
+) -> tuple[int, list[tuple[Arrival, str]], int]:
+    """Copy every file not in the ledger yet into the landing store: what is looked at from now on is this copy,
+    whatever happens to the original. Returns the number of files lying there, the landed ones with their checksum, and
+    how many could not be read."""
+    files = unreadable = 0
+    landed = []
+    for arrival in channel.arrivals():
+        files += 1
+        if (arrival.path_in_channel, arrival.received_at, arrival.size_bytes) in seen:
+            continue
+        try:
+            landed.append((arrival, store.put_file(arrival.location)))
+        except OSError as error:
+            unreadable += 1
+            log.error("%s cannot be read: %s; mend its permissions", arrival.path_in_channel, error.strerror)
+    return files, landed, unreadable
 
 
 def _enter(
     conn: psycopg.Connection,
     store: LandingStore,
     arrival: Arrival,
-    data: bytes,
+    sha256: str,
+    identified: Identification,
     reporters: Sequence[Reporter],
     rules: ReportingRules,
+    workers: Workers,
 ) -> ledger.FileOutcome | None:
-    """Land one file and write its ledger row; ``None`` when it already has one."""
+    """Write the ledger row of a landed file; ``None`` when it already has one."""
+    now = datetime.now(SHANGHAI)
     outcome: ledger.FileOutcome
-    sha256 = store.put(data)
-    found = identify_workbook(data, arrival.file_name, arrival.folder, reporters)
-    found = _within_range(found, arrival, reporters, datetime.now(SHANGHAI))
+    found = _within_range(identified, arrival, reporters, now)
+    month = open_period(conn, found.period, reporters, rules, now) if found.period is not None else None
+    is_correction = month is not None and arrival.received_at > end_of(month.closes_on)
     twin = ledger.same_content(conn, sha256, arrival.path_in_channel, found.period, found.reporter_code)
     if twin is not None:
         outcome, outcome_zh = "duplicate", f"重复报送：内容与已收到的“{twin.file_name}”完全相同，未作处理"
-    elif _is_placed(found):
-        outcome, outcome_zh = "pending", "待读取"
-        assert found.period is not None
-        ledger.open_period(conn, found.period, reporters, rules, datetime.now(SHANGHAI))
-    else:
+    elif not _is_placed(found):
         outcome, outcome_zh = "refused", "退回：" + "；".join(f.message_zh for f in found.findings if f.severity == "E")
+    elif month is not None and not month.takes(arrival.received_at):
+        outcome = "awaiting_approval"
+        outcome_zh = f"{month.period}已于{month.closes_on}封账，作为更正等待指挥部批准"
+    else:
+        outcome, outcome_zh = "pending", "待读取"
     receipt_id = ledger.record_file(
         conn,
         arrival,
@@ -127,30 +161,30 @@ def _enter(
         period=found.period,
         reporter_code=found.reporter_code,
         is_sample=found.is_sample,
+        is_correction=is_correction,
     )
     if receipt_id is None:
         return None
+    reporter = next((r for r in reporters if r.reporter_code == found.reporter_code), None)
     if outcome == "refused":
-        if found.period is not None:
-            ledger.open_period(conn, found.period, reporters, rules, datetime.now(SHANGHAI))
-        ledger.record_findings(
-            conn,
-            found.findings,
-            receipt_id=receipt_id,
-            submission_id=None,
-            period=found.period,
-            reporter_code=found.reporter_code,
-            first_seen=datetime.now(SHANGHAI),
-        )
-        return_file(
-            data,
-            arrival.file_name,
-            found.file_kind,
-            found.findings,
-            period=found.period,
-            reporter=next((r for r in reporters if r.reporter_code == found.reporter_code), None),
-            is_sample=found.is_sample,
-        )
+        found_log = FindingLog()
+        found_log.extend(found.findings)
+        owner = Owner(receipt_id, None, found.period, found.reporter_code)
+        record_log(conn, found_log, owner, now, {})
+    if outcome in ("refused", "awaiting_approval"):
+        if found.period is not None and reporter is not None:
+            return_reporter(conn, found.period, reporter, workers)
+        else:
+            return_unplaced(
+                store.path_of(sha256),
+                arrival.file_name,
+                found.file_kind,
+                found.findings,
+                period=found.period,
+                reporter=reporter,
+                is_sample=found.is_sample,
+                workers=workers,
+            )
     return outcome
 
 

@@ -7,7 +7,8 @@ in ``include/quality/catalogue/``. The first letter of a code is its severity: `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,9 @@ from typing import Any, Literal
 import yaml
 
 Severity = Literal["E", "R", "W"]
+#: Findings of one code kept one by one for one form of one file. A clerk mends a thousand at a time; the count beyond is
+#: exact all the same, and is said.
+DETAIL_PER_CODE = 1_000
 CATALOGUE = Path(__file__).parent / "catalogue"
 
 
@@ -55,6 +59,53 @@ class Finding:
     def message_zh(self) -> str:
         """What is wrong, what was found, what to write instead."""
         return describe(self)
+
+
+@dataclass(slots=True)
+class FindingLog:
+    """The findings of one form of one file (or of the file itself): every one is counted, not every one is kept.
+
+    Attributes:
+        detail: findings kept one by one, at most :data:`DETAIL_PER_CODE` of a code.
+        counts: code -> findings met, exact.
+        held: (sheet, row) of every row that an ``R`` finding holds back, exact.
+    """
+
+    detail: list[Finding] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    held: set[tuple[str, int]] = field(default_factory=set)
+
+    def add(self, finding: Finding) -> None:
+        """Count a finding, hold its row back when it is an ``R``, keep it while there is room."""
+        self.counts[finding.code] += 1
+        if finding.severity == "R" and finding.sheet is not None and finding.row is not None:
+            self.held.add((finding.sheet, finding.row))
+        if self.counts[finding.code] <= DETAIL_PER_CODE:
+            self.detail.append(finding)
+
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """:meth:`add` each of them."""
+        for finding in findings:
+            self.add(finding)
+
+    def merge(self, other: FindingLog) -> None:
+        """Take over what another log counted, held and kept."""
+        kept = Counter(finding.code for finding in self.detail)
+        for finding in other.detail:
+            if kept[finding.code] < DETAIL_PER_CODE:
+                kept[finding.code] += 1
+                self.detail.append(finding)
+        self.counts.update(other.counts)
+        self.held |= other.held
+
+    def count(self, severity: Severity) -> int:
+        """Findings met of a severity, exact."""
+        return sum(number for code, number in self.counts.items() if severity_of(code) == severity)
+
+    @property
+    def refused(self) -> bool:
+        """Whether any finding blocks the form."""
+        return self.count("E") > 0
 
 
 @dataclass(frozen=True, slots=True)

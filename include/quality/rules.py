@@ -1,4 +1,5 @@
-"""Helper columns of the expectation suites: what a rule compares is computed here; what it tolerates stands in JSON.
+"""Helper columns of the expectation suites: what a rule compares is computed here; what it tolerates stands in the
+suites and in ``include/config/thresholds.yaml``.
 
 Every function takes the rows of one form (all counties together) and gives new columns aligned with them. ``NaN`` or
 ``None`` in a helper column means "cannot be judged" (a blank is not a zero), and such a row is not counted as checked.
@@ -10,22 +11,60 @@ import csv
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from include.forms.model import load_forms
 from include.intake.identifiers import is_valid_person_id, uscc_fault
 from include.intake.reporters import Region, Reporter
+from include.quality.season import season_zh
 from include.quality.size_classes import ruled_size_class
+from include.quality.thresholds import limit
 from include.settings import PROJECT_ROOT
 
 SEEDS = PROJECT_ROOT / "dbt_project" / "seeds"
 CROSS_FORM = "cross_form_status_demand"
+HISTORY_STATUS = "history_enterprise_status"
+
+#: Figures of form 1 that a wrong unit would multiply by thousands from one month to the next.
+JUMP_MEASURES = (
+    "revenue_wan_yuan",
+    "headcount",
+    "shortage_now",
+    "shortage_expansion",
+    "wage_general",
+    "wage_skilled",
+)
+#: Figures of form 1 held against the enterprise's own usual figures (last year's revenue stands still all year).
+ENTERPRISE_MEASURES = ("headcount", "shortage_now", "wage_general", "wage_skilled")
+#: Figures of form 1 whose sum over an industry of the county is held against its usual sums.
+INDUSTRY_MEASURES = ("headcount", "shortage_now")
+_WAGES = ("wage_general", "wage_skilled")
+_SHORTAGES = ("shortage_now",)
+#: The standard deviation of normally distributed figures, in median absolute deviations.
+_MAD_TO_SIGMA = 1.4826
+
+THRESHOLDS_USED = (
+    "wage_lowest_yuan",
+    "wage_highest_yuan",
+    "unit_jump_factor",
+    "new_enterprises_ignored",
+    "vanished_enterprises_ignored",
+    "outlier_multiple_enterprise",
+    "outlier_multiple_industry",
+    "outlier_floor_share_level",
+    "outlier_floor_share_shortage",
+    "outlier_floor_persons_enterprise",
+    "outlier_floor_persons_industry",
+    "outlier_floor_yuan",
+    "outlier_industry_lowest_enterprises",
+)
 
 HOUSEHOLD = ("local_county", "other_county", "other_province")
 SKILL_LEVELS = (
@@ -81,6 +120,15 @@ _SAME_CLAIM = (
     "applied_on",
 )
 _ROWS_NAMED = 3
+# GB 32100-2015: the sum of (place in the alphabet x weight) over 17 characters and the check character is 0 modulo 31
+_USCC = re.compile("[0-9ANY][0-9A-HJ-NPQRTUWXY][0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}")
+_USCC_WEIGHTS = np.array([pow(3, place, 31) for place in range(17)])
+_USCC_PLACE = np.zeros(128, dtype=np.int64)
+_USCC_PLACE[[ord(letter) for letter in "0123456789ABCDEFGHJKLMNPQRTUWXY"]] = range(31)
+# GB 11643-1999: the same with weights 2^(17 - place) modulo 11, remainder 1, and X for 10
+_PERSON_ID = re.compile("[0-9]{17}[0-9X]")
+_PERSON_ID_WEIGHTS = np.array([pow(2, 17 - place, 11) for place in range(17)])
+_PERIOD = re.compile(r"(\d{4})-(\d{2})")
 _WHITE = re.compile("[\\s\u200b\ufeff]+")
 
 
@@ -91,12 +139,12 @@ class RuleContext:
     Attributes:
         county_names: county code -> every way to write its name, the official one first.
         industry_names: normalised division names, codes and aliases -> division code.
-        previous: rows of the month before (``county_code, uscc, headcount, revenue_wan_yuan``), or ``None``.
+        history: earlier months, as :func:`include.quality.history.load_history` gives them.
     """
 
     county_names: Mapping[str, tuple[str, ...]]
     industry_names: Mapping[str, str]
-    previous: pd.DataFrame | None = None
+    history: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def plain(text: object) -> str:
@@ -163,7 +211,9 @@ def typed(form: str, frame: pd.DataFrame) -> pd.DataFrame:
     n = len(frame)
     for name in ("submission_id", "sheet", "county_code", "period"):
         columns[name] = _objects(frame[name]) if name in frame else np.full(n, None, dtype=object)
+    columns["reporter_code"] = _objects(frame["reporter_code"]) if "reporter_code" in frame else columns["county_code"]
     columns["source_row"] = pd.to_numeric(frame["source_row"]).to_numpy() if n else np.array([], dtype=np.int64)
+    columns["source_column"] = frame["source_column"].fillna("").to_numpy() if "source_column" in frame else ""
     for name, column in load_forms()[form].columns.items():
         if name not in frame:
             blank: Any = np.full(n, np.nan) if column.type in ("integer", "decimal", "money") else np.full(n, None)
@@ -189,16 +239,51 @@ def _each(series: pd.Series, judge: Callable[[str], Any]) -> pd.Series:
     return series.map(lambda text: answers.get(text) if text is not None else None).astype(object)
 
 
+def uscc_faults(codes: pd.Series) -> pd.Series:
+    """:func:`~include.intake.identifiers.uscc_fault` of every filled cell (``none`` where there is no fault), ``None``
+    where blank. The check character of the codes that look right is computed for all of them at once."""
+    texts = codes.dropna().unique()
+    answers: dict[str, str] = {}
+    plain_codes = [text for text in texts if _USCC.fullmatch(text)]
+    if plain_codes:
+        places = _USCC_PLACE[_characters(plain_codes, 18)]
+        right = (places[:, :17] @ _USCC_WEIGHTS + places[:, 17]) % 31 == 0
+        answers = {code: "none" for code, is_right in zip(plain_codes, right, strict=True) if is_right}
+    return _each(codes, lambda text: answers.get(text) or uscc_fault(text) or "none")
+
+
+def person_ids_are_valid(numbers: pd.Series) -> pd.Series:
+    """:func:`~include.intake.identifiers.is_valid_person_id` of every filled cell, ``None`` where blank. Check
+    characters are computed at once, birth dates judged once each."""
+    plain_numbers = [text for text in numbers.dropna().unique() if _PERSON_ID.fullmatch(text)]
+    answers: dict[str, bool] = {}
+    if plain_numbers:
+        figures = _characters(plain_numbers, 18).astype(np.int64) - ord("0")
+        last = np.where(figures[:, 17] == ord("X") - ord("0"), 10, figures[:, 17])
+        right = (figures[:, :17] @ _PERSON_ID_WEIGHTS + last) % 11 == 1
+        births: dict[str, bool] = {}
+        for number, is_right in zip(plain_numbers, right, strict=True):
+            if is_right and number[6:14] not in births:
+                births[number[6:14]] = is_valid_person_id(number)
+            answers[number] = bool(is_right) and births[number[6:14]]
+    return _each(numbers, lambda text: answers[text] if text in answers else is_valid_person_id(text))
+
+
+def _characters(texts: Sequence[str], length: int) -> npt.NDArray[np.uint8]:
+    """ASCII texts of one length as a table of character codes."""
+    return np.array(texts, dtype=f"S{length}").view(np.uint8).reshape(len(texts), length)
+
+
 def _sum(frame: pd.DataFrame, parts: Sequence[str]) -> pd.Series:
     """Sum of the filled parts; ``NaN`` where all are blank."""
     return frame[list(parts)].sum(axis=1, min_count=1)
 
 
 def _gap(frame: pd.DataFrame, total: str, parts: Sequence[str]) -> pd.Series:
-    """total - sum of parts. With a part left blank only an excess of the parts counts (a blank is not a zero)."""
+    """|total - sum of parts|. With a part left blank only an excess of the parts counts (a blank is not a zero)."""
     gap = frame[total] - _sum(frame, parts)
     complete = frame[list(parts)].notna().all(axis=1)
-    return gap.where(complete | gap.isna(), gap.clip(upper=0))
+    return gap.where(complete | gap.isna(), gap.clip(upper=0)).abs()
 
 
 def _jump(now: pd.Series, before: pd.Series) -> pd.Series:
@@ -210,9 +295,8 @@ def _jump(now: pd.Series, before: pd.Series) -> pd.Series:
 
 def _months(period: pd.Series) -> pd.Series:
     """``YYYY-MM`` as a running month number; ``NaN`` where it is not one."""
-    parts = period.astype("string").str.extract(r"^(\d{4})-(\d{2})$")
-    numbers = parts.apply(pd.to_numeric, errors="coerce").astype("float64")
-    return numbers[0] * 12 + numbers[1]
+    found = _each(period, lambda text: _PERIOD.fullmatch(text))
+    return found.map(lambda match: int(match[1]) * 12 + int(match[2]) if match else np.nan).astype("float64")
 
 
 def _row_name(sheet: object, row: int, here: object) -> str:
@@ -271,7 +355,7 @@ def _names_county(text: str, forms: Sequence[str]) -> bool:
 def status_helpers(frame: pd.DataFrame, context: RuleContext) -> pd.DataFrame:
     """Helper columns of ``enterprise_status`` added to the typed frame."""
     rows = frame.copy(deep=False)
-    rows["uscc_fault"] = _each(rows["uscc"], lambda code: uscc_fault(code) or "none")
+    rows["uscc_fault"] = uscc_faults(rows["uscc"])
     rows["county_is_reporter"], rows["reporter_name"] = _county(rows, context)
     rows["industry_is_mapped"] = _each(rows["industry"], lambda text: plain(text) in context.industry_names)
     rows["industry_code"] = _each(rows["industry"], lambda text: context.industry_names.get(plain(text)))
@@ -298,34 +382,152 @@ def status_helpers(frame: pd.DataFrame, context: RuleContext) -> pd.DataFrame:
     rows["skilled_gap"] = _gap(rows, "skilled_total", SKILL_LEVELS)
     rows["skillable"] = rows["professionals"] + rows["workers"]
 
-    before = _previous(rows, context.previous)
-    rows["previous_headcount"] = before["headcount"]
-    rows["previous_revenue_wan_yuan"] = before["revenue_wan_yuan"]
-    rows["headcount_by_flow"] = rows["previous_headcount"] + rows["hired"] - rows["leavers"]
-    rows["flow_gap"] = rows["headcount"] - rows["headcount_by_flow"]
-    rows["headcount_jump"] = _jump(rows["headcount"], rows["previous_headcount"])
-    rows["revenue_jump"] = _jump(rows["revenue_wan_yuan"], rows["previous_revenue_wan_yuan"])
+    before = _previous(rows, context.history.get("previous"))
+    rows["headcount_by_flow"] = before["headcount"] + rows["hired"] - rows["leavers"]
+    rows["flow_gap"] = (rows["headcount"] - rows["headcount_by_flow"]).abs()
+    # what another rule says of the same cell is not said again: a wage out of range, then a wrong unit
+    said = {wage: ~rows[wage].between(limit("wage_lowest_yuan"), limit("wage_highest_yuan")) for wage in _WAGES}
+    for measure in JUMP_MEASURES:
+        rows[f"previous_{measure}"] = before[measure]
+        jump = _jump(rows[measure], before[measure])
+        rows[f"{measure}_jump"] = jump.mask(said[measure]) if measure in said else jump
+    rows["season"] = _each(rows["period"], season_zh)
+    usual = _usual(rows, context.history.get("enterprise"), ["county_code", "uscc"], ENTERPRISE_MEASURES)
+    for measure in ENTERPRISE_MEASURES:
+        floor = "outlier_floor_yuan" if measure in _WAGES else "outlier_floor_persons_enterprise"
+        deviation = _deviation(rows, usual, measure, limit(floor), limit("outlier_multiple_enterprise"))
+        known = rows[f"{measure}_jump"] >= limit("unit_jump_factor")
+        known |= said.get(measure, False)
+        deviation["deviation"] = deviation["deviation"].mask(known)
+        for name in deviation:
+            rows[f"{measure}_{name}"] = deviation[name]
     return rows
 
 
 def _previous(rows: pd.DataFrame, previous: pd.DataFrame | None) -> pd.DataFrame:
-    """Last month's headcount and revenue of each row's enterprise in the same county; ``NaN`` where there is none, or
-    where the code stood twice."""
-    measures = ["headcount", "revenue_wan_yuan"]
+    """Last month's figures of each row's enterprise in the same county; ``NaN`` where there is none, or where the code
+    stood twice."""
+    measures = list(JUMP_MEASURES)
     if previous is None or not len(previous):
         return pd.DataFrame(np.nan, index=rows.index, columns=measures)
     known = previous[["county_code", "uscc"]].astype(object).copy()
     for measure in measures:
-        known[measure] = pd.to_numeric(previous[measure], errors="coerce").astype("float64")
-    known = known.drop_duplicates(["county_code", "uscc"], keep=False)
+        given = previous.get(measure, np.nan)
+        known[measure] = pd.to_numeric(given, errors="coerce")
+    known = known[known["uscc"].notna()].drop_duplicates(["county_code", "uscc"], keep=False)
     found = rows[["county_code", "uscc"]].merge(known, on=["county_code", "uscc"], how="left", validate="m:1")
-    return found[measures].set_axis(rows.index)
+    return found[measures].astype("float64").set_axis(rows.index)
+
+
+def _usual(
+    rows: pd.DataFrame, history: pd.DataFrame | None, keys: Sequence[str], measures: Sequence[str]
+) -> pd.DataFrame:
+    """``<measure>_median``, ``_mad`` and ``_months`` of each row, ``NaN`` where there is no (or not enough) history."""
+    names = [f"{measure}_{part}" for measure in measures for part in ("median", "mad", "months")]
+    if history is None or not len(history):
+        return pd.DataFrame(np.nan, index=rows.index, columns=names)
+    known = history[list(keys)].astype(object).reset_index(drop=True)
+    known[names] = history.reindex(columns=names).astype("float64").to_numpy()
+    found = rows[list(keys)].merge(known, on=list(keys), how="left", validate="m:1")
+    return found[names].set_axis(rows.index)
+
+
+def _deviation(rows: pd.DataFrame, usual: pd.DataFrame, measure: str, floor: float, multiple: float) -> pd.DataFrame:
+    """How far a figure lies from its median: ``deviation`` in robust standard deviations (never below ``floor``, nor
+    below a share of the median), with ``median``, ``months`` and the ordinary range ``low`` to ``high``."""
+    share = limit("outlier_floor_share_shortage" if measure in _SHORTAGES else "outlier_floor_share_level")
+    median = usual[f"{measure}_median"]
+    sigma = np.maximum(np.maximum(_MAD_TO_SIGMA * usual[f"{measure}_mad"], share * median), floor)
+    return pd.DataFrame(
+        {
+            "deviation": (rows[measure] - median).abs() / sigma,
+            "median": median,
+            "months": usual[f"{measure}_months"],
+            "low": (median - multiple * sigma).clip(lower=0).round(),
+            "high": (median + multiple * sigma).round(),
+        }
+    )
+
+
+def status_totals(rows: pd.DataFrame, context: RuleContext) -> pd.DataFrame:
+    """What the history suite of form 1 looks at, from the rows of :func:`status_helpers`: one row a submission
+    (``vanished_share``, ``new_share``) and one a submission and industry division (sums against usual sums).
+    ``source_row`` is 0: such a row stands for no row of the sheet. Rows held back count: they were sent."""
+    first = rows.groupby("submission_id", sort=False)[["sheet", "county_code", "reporter_code", "period"]].first()
+    first["season"] = _each(first["period"], season_zh)
+    whole = first.join(_comings_and_goings(rows, context.history.get("previous")))
+    once = rows[~(rows["uscc"].notna() & rows.duplicated(["submission_id", "uscc"]))]
+    industries = once.groupby(["submission_id", "industry_code"], sort=False)
+    sums = industries[list(INDUSTRY_MEASURES)].sum(min_count=1)
+    sums["industry_name"] = industries["industry"].first()
+    sums["enterprises"] = industries.size().astype("float64")
+    sums = sums.reset_index().rename(columns={"industry_code": "division"})
+    sums = sums.join(first, on="submission_id")
+    usual = _usual(sums, context.history.get("industry"), ["reporter_code", "division"], INDUSTRY_MEASURES)
+    many = sums["enterprises"] >= limit("outlier_industry_lowest_enterprises")
+    floor, multiple = limit("outlier_floor_persons_industry"), limit("outlier_multiple_industry")
+    for measure in INDUSTRY_MEASURES:
+        deviation = _deviation(sums, usual, measure, floor, multiple)
+        deviation["deviation"] = deviation["deviation"].where(many)
+        for name in deviation:
+            sums[f"{measure}_{name}"] = deviation[name]
+    totals = pd.concat([whole.reset_index(), sums], ignore_index=True)
+    # the column that a finding of the submission as a whole points at
+    totals["uscc"] = None
+    totals["source_row"] = 0
+    return totals
+
+
+def _comings_and_goings(rows: pd.DataFrame, previous: pd.DataFrame | None) -> pd.DataFrame:
+    """Of each submission: ``enterprises``, ``vanished`` (accepted last month, now neither their code nor their name is
+    in the sheet), ``new`` (not sent last month), their shares of ``previous_enterprises`` and ``enterprises`` (0 where
+    they are too few to matter), and the first few by name. ``NaN`` where the reporter has no accepted form of last
+    month."""
+    known = {}
+    if previous is not None and len(previous):
+        known = dict(iter(previous.groupby("reporter_code", sort=False)))
+    lines = []
+    for submission_id, own in rows.groupby("submission_id", sort=False):
+        here = dict(zip(own["uscc"].tolist(), own["enterprise_name"].tolist(), strict=True))
+        here.pop(None, None)
+        line: dict[str, Any] = {"submission_id": submission_id, "enterprises": float(len(here))}
+        before = known.get(own["reporter_code"].iloc[0])
+        if before is not None:
+            then = list(zip(before["uscc"], before["enterprise_name"], before["is_held"], strict=True))
+            accepted = [(code, name) for code, name, is_held in then if not is_held]
+            gone = [(code, name) for code, name in accepted if code not in here]
+            if gone:
+                names = {plain(name) for name in own["enterprise_name"].dropna()}
+                gone = [(code, name) for code, name in gone if plain(name) not in names]
+            ignored = limit("vanished_enterprises_ignored")
+            sent = {code for code, _, _ in then}
+            new = [(code, name) for code, name in here.items() if code not in sent]
+            few = len(new) <= limit("new_enterprises_ignored")
+            line |= {
+                "previous_enterprises": float(len(accepted)),
+                "vanished": float(len(gone)),
+                "vanished_share": 0.0 if len(gone) <= ignored else len(gone) / len(accepted),
+                "vanished_names": _named(gone),
+                "new": float(len(new)),
+                "new_share": 0.0 if few else len(new) / len(here),
+                "new_names": _named(new),
+            }
+        lines.append(line)
+    gone_columns = ["previous_enterprises", "vanished", "vanished_share", "vanished_names"]
+    columns = ["submission_id", "enterprises", *gone_columns, "new", "new_share", "new_names"]
+    return pd.DataFrame(lines, columns=columns).set_index("submission_id")
+
+
+def _named(enterprises: Sequence[tuple[str, str | None]]) -> str:
+    """The first few of (code, name): ``甲公司（91450000…）、乙公司（…）等``."""
+    said = [f"{name or '（未填名称）'}（{code}）" for code, name in enterprises[:_ROWS_NAMED]]
+    return "、".join(said) + ("等" if len(enterprises) > _ROWS_NAMED else "")
 
 
 def demand_helpers(frame: pd.DataFrame, context: RuleContext) -> pd.DataFrame:
     """Helper columns of ``labour_demand`` added to the typed frame."""
     rows = frame.copy(deep=False)
-    rows["uscc_fault"] = _each(rows["uscc"], lambda code: uscc_fault(code) or "none")
+    rows["uscc_fault"] = uscc_faults(rows["uscc"])
     rows["county_is_reporter"], rows["reporter_name"] = _county(rows, context)
     rows["names_of_code"] = _different(rows, "uscc", "enterprise_name")
     rows["other_rows_of_code"] = _other_rows(rows, ["submission_id", "uscc"], rows["names_of_code"] > 1)
@@ -351,12 +553,12 @@ def subsidy_helpers(frame: pd.DataFrame, context: RuleContext) -> pd.DataFrame:
     """Helper columns of ``subsidy_payment`` added to the typed frame."""
     rows = frame.copy(deep=False)
     labels = load_forms()["subsidy_payment"].columns
-    rows["payee_uscc_fault"] = _each(rows["payee_uscc"], lambda code: uscc_fault(code) or "none")
-    rows["person_id_is_valid"] = _each(rows["person_id"], is_valid_person_id)
+    rows["payee_uscc_fault"] = uscc_faults(rows["payee_uscc"])
+    rows["person_id_is_valid"] = person_ids_are_valid(rows["person_id"])
     rows["same_lines"] = _same(rows, _SAME_CLAIM, ["item", "payee_name", "applied"])
     rows["other_rows"] = _other_rows(rows, _SAME_CLAIM, rows["same_lines"] > 1)
     rows["applied_by_standard_yuan"] = (rows["standard"] * rows["quantity"]).round(2)
-    rows["applied_gap_yuan"] = (rows["applied"] - rows["applied_by_standard_yuan"]).round(2)
+    rows["applied_gap_yuan"] = (rows["applied"] - rows["applied_by_standard_yuan"]).round(2).abs()
 
     month = _months(rows["period"])
     last_day = pd.to_datetime(rows["period"].astype("string"), format="%Y-%m", errors="coerce") + pd.offsets.MonthEnd(0)
@@ -412,9 +614,9 @@ def cross_form_rows(status: pd.DataFrame, demand: pd.DataFrame) -> pd.DataFrame:
     absent = compared & left["demand_rows"].isna()
     for column in (*measures.values(), "demand_rows"):
         left[column] = left[column].mask(absent, 0.0).where(compared)
-    left["shortage_now_gap"] = left["shortage_now"] - left["demand_shortage_now"]
-    left["shortage_expansion_gap"] = left["shortage_expansion"] - left["demand_shortage_expansion"]
-    left["training_gap"] = left["training_needed"] - left["demand_training_persons"]
+    left["shortage_now_gap"] = (left["shortage_now"] - left["demand_shortage_now"]).abs()
+    left["shortage_expansion_gap"] = (left["shortage_expansion"] - left["demand_shortage_expansion"]).abs()
+    left["training_gap"] = (left["training_needed"] - left["demand_training_persons"]).abs()
     left.insert(0, "form", "enterprise_status")
 
     right = theirs[["submission_id", "sheet", "source_row", *key]].copy()
@@ -429,8 +631,169 @@ def cross_form_rows(status: pd.DataFrame, demand: pd.DataFrame) -> pd.DataFrame:
     return both
 
 
+# ------------------------------------------------------------------------------------ programmes and labour brands
+
+_MARKS = re.compile(r"[“”\"'‘’《》〈〉「」()（）\[\]【】〔〕、,，.。·\-—_/]+")
+#: A name shorter than this stands inside too many titles to name one of them.
+_SHORTEST_NAME = 4
+
+
+@dataclass(frozen=True)
+class Target:
+    """An indicator of a programme: names as compared (:func:`_name`), the unit as written."""
+
+    programme: str
+    indicator: str
+    indicator_zh: str
+    group: str
+    region_code: str
+    unit: str
+
+
+def _name(text: Any) -> str:
+    """A name as compared: :func:`plain`, without quotation marks, brackets and other punctuation, lower case; a blank
+    is ``""``."""
+    return "" if pd.isna(text) else _MARKS.sub("", plain(text)).lower()
+
+
+@dataclass(frozen=True)
+class Programme:
+    """A programme: its code, its title as written, where it applies, and the texts that name it as compared."""
+
+    code: str
+    title_zh: str
+    region_code: str
+    names: tuple[str, ...]
+
+
+@lru_cache(maxsize=2)
+def policy_targets(seeds: Path = SEEDS) -> tuple[tuple[Programme, ...], tuple[Target, ...]]:
+    """All programmes and targets, from the seeds ``programmes.csv`` and ``policy_targets.csv``."""
+    programmes = tuple(
+        Programme(
+            row["programme"],
+            row["title_zh"],
+            row["region_code"],
+            tuple(_name(row[column]) for column in ("programme", "title_zh", "document_no")),
+        )
+        for row in _rows(seeds / "programmes.csv")
+    )
+    targets = tuple(
+        Target(
+            row["programme"],
+            _name(row["indicator_zh"]),
+            row["indicator_zh"],
+            _name(row["group_zh"]),
+            row["region_code"],
+            row["unit"],
+        )
+        for row in _rows(seeds / "policy_targets.csv")
+    )
+    return programmes, targets
+
+
+def _regions_above(county_code: object) -> frozenset[str]:
+    """The county, its city and its region: ``450721``, ``450700``, ``450000``."""
+    code = str(county_code)
+    return frozenset({code, f"{code[:4]}00", f"{code[:2]}0000"})
+
+
+def _programmes_of(county_code: object, programme: object) -> list[Programme]:
+    """The programmes of a county, its city and its region that a text names: by code, title or document number, or by
+    four and more characters of a title."""
+    said, regions = _name(programme), _regions_above(county_code)
+    return [
+        one
+        for one in policy_targets()[0]
+        if one.region_code in regions
+        and (said in one.names or (len(said) >= _SHORTEST_NAME and any(said in name for name in one.names)))
+    ]
+
+
+def _targets_of(county_code: object, programme: object, indicator: object, group: object) -> list[Target]:
+    """The targets that a row names. A row without a 分项 names the total; where the indicator has no total, every 分项
+    of it."""
+    codes = {one.code for one in _programmes_of(county_code, programme)}
+    wanted, part = _name(indicator), _name(group)
+    found = [target for target in policy_targets()[1] if target.programme in codes and target.indicator == wanted]
+    exact = [target for target in found if target.group == part]
+    return exact or ([] if part else found)
+
+
+def _choices_of(county_code: object, programme: object) -> str:
+    """What may be written: the indicators of the programme, or the programmes where the text names none."""
+    named = _programmes_of(county_code, programme)
+    if named:
+        codes = {one.code for one in named}
+        names = dict.fromkeys(target.indicator_zh for target in policy_targets()[1] if target.programme in codes)
+        return f"该项目的指标有：{'、'.join(names)}"
+    regions = _regions_above(county_code)
+    return "本县的项目有：" + "、".join(one.title_zh for one in policy_targets()[0] if one.region_code in regions)
+
+
+def programme_helpers(frame: pd.DataFrame, context: RuleContext) -> pd.DataFrame:
+    """Helper columns of ``programme_progress`` added to the typed frame. Figures are compared as written: 人 and 人次,
+    人 and 万人 are different units."""
+    rows = frame.copy(deep=False)
+    keys = ["county_code", "programme", "indicator", "indicator_group"]
+    lines = [tuple(None if pd.isna(cell) else cell for cell in line) for line in rows[keys].to_numpy(dtype=object)]
+    answers = {line: _targets_of(*line) for line in set(lines)}
+    found = [answers[line] for line in lines]
+    rows["indicator_is_known"] = pd.Series([bool(one) for one in found], index=rows.index, dtype=object)
+    choices = {line[:2]: _choices_of(*line[:2]) for line in answers}
+    rows["choices"] = pd.Series([choices[line[:2]] for line in lines], index=rows.index, dtype=object)
+    units = [tuple(dict.fromkeys(target.unit for target in one)) for one in found]
+    rows["target_unit"] = pd.Series(["、".join(one) or None for one in units], index=rows.index, dtype=object)
+    same = [
+        None if pd.isna(unit) or not of_target else plain(unit) in {plain(one) for one in of_target}
+        for unit, of_target in zip(rows["unit"], units, strict=True)
+    ]
+    rows["unit_is_targets"] = pd.Series(same, index=rows.index, dtype=object)
+    rows["done_to_date_is_given"] = rows["done_to_date"].notna().astype(object)
+    percent = rows["unit"].map(lambda unit: not pd.isna(unit) and plain(unit) in ("%", "百分比")).astype(bool)
+    rows["percent_done"] = rows["done_to_date"].where(percent & (rows["done_to_date"] > 0))
+
+    named = rows["indicator"].notna()
+    line = pd.DataFrame({name: _each(rows[name], _name) for name in keys[1:]}).fillna("")
+    line[["submission_id", "sheet", "source_row"]] = rows[["submission_id", "sheet", "source_row"]]
+    same_line = ["submission_id", *keys[1:]]
+    rows["same_lines"] = _same(line, same_line, ["submission_id"]).where(named)
+    rows["other_rows"] = _other_rows(line, same_line, rows["same_lines"] > 1)
+    return rows
+
+
+def brand_helpers(frame: pd.DataFrame, context: RuleContext) -> pd.DataFrame:
+    """Helper columns of ``brand_registry`` added to the typed frame."""
+    rows = frame.copy(deep=False)
+    rows["cultivator_uscc_fault"] = _each(rows["cultivator_uscc"], lambda code: uscc_fault(code) or "none")
+    rows["county_is_reporter"], rows["reporter_name"] = _county(rows, context)
+    line = rows[["submission_id", "sheet", "source_row"]].copy()
+    # 灵山 and 灵山县 are one county; another county's brand may have the same name
+    line["county"] = (
+        rows["county"]
+        .map(lambda text: "" if pd.isna(text) else plain(text))
+        .mask(rows["county_is_reporter"].eq(True), "")
+    )
+    line["brand"] = _each(rows["brand_name"], _name)
+    same_line = ["submission_id", "county", "brand"]
+    rows["same_lines"] = _same(line, same_line, ["brand"])
+    rows["other_rows"] = _other_rows(line, same_line, rows["same_lines"] > 1)
+    left = rows["status"] == "退出"
+    rows["exit_is_explained"] = rows["exit_reason"].notna().astype(object).where(left, None)
+    last_day = pd.to_datetime(rows["period"].astype("string"), format="%Y-%m", errors="coerce") + pd.offsets.MonthEnd(0)
+    rows["entered_on_days_after_period"] = (rows["entered_on"] - last_day).dt.days.astype("float64")
+    return rows
+
+
 HELPERS: Mapping[str, Callable[[pd.DataFrame, RuleContext], pd.DataFrame]] = {
     "enterprise_status": status_helpers,
     "labour_demand": demand_helpers,
     "subsidy_payment": subsidy_helpers,
+    "programme_progress": programme_helpers,
+    "brand_registry": brand_helpers,
+}
+
+#: Rows of a form as a whole, from the form's rows with their helper columns: form -> (suite, function).
+TOTALS: Mapping[str, tuple[str, Callable[[pd.DataFrame, RuleContext], pd.DataFrame]]] = {
+    "enterprise_status": (HISTORY_STATUS, status_totals),
 }

@@ -1,13 +1,14 @@
 """Runs the Great Expectations suites of ``expectations/`` over the rows of a form and turns failing rows into findings.
 
-One run covers the rows of all counties. GX is asked for every failing row (result format ``COMPLETE``) by the frame's
+One run covers the rows of many counties. GX is asked for every failing row (result format ``COMPLETE``) by the frame's
 own 0..n-1 index, which is then turned into the row's key (submission, sheet, row of the sheet): naming the three key
 columns to GX costs thirty times as long (100,000 rows: 6.4 s against 0.2 s), because GX builds one dict per failing
-row and expectation. GX itself is imported on first use: it costs 6 to 12 s.
+row and expectation. GX itself is imported on first use: it costs 5 to 12 s; :func:`warm_up` does it beside other work.
 
 A suite's expectation carries in ``meta``: ``code`` (finding code), ``column`` (the cell a finding points at), ``shows``
-(message parameter -> column), and ``owner``/``reason`` where it sets a threshold. Number arguments of the expectation
-are message parameters too, so the text always names the threshold that was applied.
+(message parameter -> column), and ``needs: history`` where it compares months. Every limit is a GX parameter,
+``{"$PARAMETER": "name"}``, whose value, owner and reason stand in ``include/config/thresholds.yaml``; limits are
+message parameters too, so the text always names the threshold that was applied.
 """
 
 from __future__ import annotations
@@ -15,28 +16,34 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from include.forms.model import load_forms
 from include.intake.identifiers import masked
 from include.intake.reporters import load_reporters, regions
-from include.quality.findings import Finding, cell_address
+from include.quality import season, thresholds
+from include.quality.findings import DETAIL_PER_CODE, Finding, FindingLog, cell_address, severity_of
 from include.quality.rules import (
     CROSS_FORM,
     HELPERS,
+    THRESHOLDS_USED,
+    TOTALS,
     RuleContext,
     county_names,
     cross_form_rows,
     industry_names,
     typed,
 )
+from include.quality.thresholds import limit
 from include.settings import get_settings
 
 logger = logging.getLogger(__name__)
@@ -49,6 +56,10 @@ RowKey = tuple[str, str, int]
 
 RuleState = Literal["pass", "fail", "no_data", "did_not_run"]
 EVERY_ROW_HELD = "E-ALL-001"
+ROWS_PER_CHUNK = "rows_per_chunk"
+NO_HISTORY = "earlier months were not looked up"
+_PARAMETER = "$PARAMETER"
+_LIMITS = frozenset({"min_value", "max_value"})
 
 
 class SuiteError(ValueError):
@@ -64,14 +75,17 @@ class RowFinding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
-    """How one expectation went.
+    """How one expectation went over one submission; (submission_id, suite, code, column) is unique.
 
     Attributes:
         code, column: the finding code, and the column that its findings point at.
-        state: ``no_data`` when no row could be judged, ``did_not_run`` when GX raised (``detail`` says what).
-        checked, failed: rows judged, rows failing.
+        state: ``pass`` or ``fail``; ``no_data`` when no row could be judged (blank cells, no earlier months);
+            ``did_not_run`` when the rule was not applied at all (``detail`` says why: GX raised, the form was refused
+            when it was read, the earlier months were not looked up).
+        checked, failed: rows judged, rows failing (rows of the sheet; industries or 1 in the suites on whole forms).
     """
 
+    submission_id: str
     suite: str
     code: str
     column: str
@@ -81,35 +95,60 @@ class RuleResult:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Validation:
-    """Findings in the order of submission, sheet, row, column, code; and one result an expectation, in suite order."""
+    """What a run found: submission -> its findings (exact counts and held rows, detail capped, in the order of sheet,
+    row, column, code), and one result a submission and expectation, in suite order."""
 
-    findings: list[RowFinding]
-    results: list[RuleResult]
+    logs: dict[str, FindingLog] = field(default_factory=dict)
+    results: list[RuleResult] = field(default_factory=list)
+
+    @property
+    def findings(self) -> list[RowFinding]:
+        """The findings kept one by one, by submission."""
+        return [RowFinding(name, found) for name in sorted(self.logs) for found in self.logs[name].detail]
+
+    def take(self, other: Validation) -> None:
+        """Add what another run found."""
+        for submission_id, log in other.logs.items():
+            self.logs.setdefault(submission_id, FindingLog()).merge(log)
+        self.results.extend(other.results)
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One expectation of a suite file."""
+    """One expectation of a suite file.
+
+    Attributes:
+        limits: argument of the expectation -> threshold it refers to.
+        detail: template over ``shows`` of what a result says, where an expectation looks at one row a submission.
+        needs_history: whether it compares months.
+    """
 
     type: str
     kwargs: Mapping[str, Any]
     code: str
     column: str
     shows: Mapping[str, str]
+    limits: Mapping[str, str] = field(default_factory=dict)
+    needs_history: bool = False
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What GX says of one expectation: failing positions of the frame, rows judged, error text if it raised."""
+    """What GX says of one expectation: failing positions of the frame, error text if it raised."""
 
     failing: Sequence[int]
-    checked: int
     error: str = ""
 
 
 # ------------------------------------------------------------------------------------------------------- public
+
+
+def warm_up() -> None:
+    """Import Great Expectations; called beside other work, it is there when the first suite runs."""
+    _great_expectations()
 
 
 def examine(
@@ -119,28 +158,37 @@ def examine(
     *,
     layout_of: Layout | None = None,
     held: Collection[RowKey] = (),
+    submissions: Collection[str] = (),
 ) -> Validation:
     """Validate the rows of one form.
 
     Args:
-        form: ``enterprise_status``, ``labour_demand`` or ``subsidy_payment``.
+        form: name of a form.
         frame: rows of all submissions; the form's columns and ``submission_id, sheet, source_row, county_code,
-            period``. A missing column counts as blank; an empty frame is fine.
-        context: ``previous`` (rows of the month before, ``county_code, uscc, headcount, revenue_wan_yuan``) for the
-            rules that compare months; without it they report ``no_data``.
+            period`` (and ``reporter_code``, else the county stands for its reporter). A missing column counts as blank;
+            an empty frame is fine.
+        context: earlier months, as :func:`include.quality.history.load_history` gives them. Without it the rules that
+            compare months report ``did_not_run``; with it, those that find no earlier month report ``no_data``.
         layout_of: gives each finding its cell address and header text.
         held: rows that the reader already holds back; a submission of which no row is left gets an ``E`` finding.
+        submissions: submissions to report on although they have no row (each rule then says ``no_data``).
 
     Raises:
-        KeyError: unknown form. SuiteError: its suite file is unusable.
+        KeyError: unknown form. SuiteError, ThresholdError: its suite file or its thresholds are unusable.
     """
-    reference = _reference()
-    known = replace(reference, previous=context.get("previous") if context else None)
+    check_thresholds()
+    known = replace(_reference(), history=context or {})
     rows = HELPERS[form](typed(form, frame), known)
     forms = pd.Series(form, index=rows.index, dtype=object)
-    validation = _examine(form, rows, forms, layout_of or {})
-    lost = list(_submissions_without_a_row(form, rows, validation.findings, held))
-    return Validation(findings=_ordered([*lost, *validation.findings]), results=validation.results)
+    with_history = context is not None
+    validation = _examine(form, rows, forms, layout_of or {}, submissions, with_history)
+    _refuse_where_every_row_is_held(form, rows, validation.logs, held)
+    if form in TOTALS:
+        suite, totals_of = TOTALS[form]
+        totals = totals_of(rows, known)
+        forms = pd.Series(form, index=totals.index, dtype=object)
+        validation.take(_examine(suite, totals, forms, layout_of or {}, submissions, with_history))
+    return validation
 
 
 def examine_cross_form(
@@ -150,22 +198,63 @@ def examine_cross_form(
 
     Pass every row read, the held ones too: an enterprise whose form 2 has a required figure blank is left out of the
     comparison, while a row that is not passed would count as not sent. A county with only one of the forms is not
-    compared. A finding belongs to the submission that its cell lies in.
+    compared (``no_data``). A finding belongs to the submission that its cell lies in; a submission has results of the
+    rules whose cells lie in its form.
     """
+    check_thresholds()
     rows = cross_form_rows(status_frame, demand_frame)
-    return _examine(CROSS_FORM, rows, rows["form"], layout_of or {})
+    return _examine(CROSS_FORM, rows, rows["form"], layout_of or {}, (), True)
 
 
-@lru_cache(maxsize=8)
+def suites_of(form: str) -> tuple[str, ...]:
+    """Suites that every submission of a form has results of."""
+    return (form, TOTALS[form][0]) if form in TOTALS else (form,)
+
+
+def not_run(form: str, submission_id: str, detail: str, suites: Sequence[str] = ()) -> list[RuleResult]:
+    """Results of a submission whose rules were not applied, with the reason (English, for engineers)."""
+    return [
+        RuleResult(submission_id, suite, rule.code, rule.column, "did_not_run", 0, 0, detail)
+        for suite in suites or suites_of(form)
+        for rule in load_suite(suite)
+        if _form_of(rule) in (None, form)
+    ]
+
+
+@lru_cache(maxsize=16)
 def load_suite(name: str, folder: Path | None = None) -> tuple[Expectation, ...]:
-    """Expectations of ``expectations/<name>.json``; raises :class:`SuiteError` where one lacks its code or column."""
+    """Expectations of ``expectations/<name>.json``.
+
+    Raises:
+        SuiteError: an expectation lacks its code or column, has a literal limit or a condition of an unknown kind, or
+            (code, column) stands twice: the two results could not be told apart.
+    """
     path = (folder or get_settings().expectations) / f"{name}.json"
     document = json.loads(path.read_text(encoding="utf-8"))
-    expectations = []
+    expectations: list[Expectation] = []
+    places: set[tuple[str, str]] = set()
     for number, entry in enumerate(document["expectations"], start=1):
+        where = f"{path.name}, expectation {number} ({entry['type']})"
         meta = entry.get("meta", {})
         if not meta.get("code") or not meta.get("column"):
-            raise SuiteError(f"{path.name}, expectation {number} ({entry['type']}): meta needs code and column")
+            raise SuiteError(f"{where}: meta needs code and column")
+        place = meta["code"], meta["column"]
+        if place in places:
+            raise SuiteError(f"{where}: code {place[0]} and column {place[1]} stand twice; their results would mix")
+        places.add(place)
+        limits = {
+            key: value[_PARAMETER]
+            for key, value in entry["kwargs"].items()
+            if isinstance(value, Mapping) and _PARAMETER in value
+        }
+        for key in _LIMITS & set(entry["kwargs"]) - set(limits):
+            raise SuiteError(
+                f'{where}: {key} must be {{"{_PARAMETER}": "name"}} of a threshold in include/config/thresholds.yaml,'
+                " where its owner and its reason stand"
+            )
+        condition = entry["kwargs"].get("row_condition")
+        if condition and (condition.get("type"), condition.get("operator")) != ("comparison", "=="):
+            raise SuiteError(f"{where}: only a row_condition that compares a column with == is understood")
         expectations.append(
             Expectation(
                 type=entry["type"],
@@ -173,9 +262,24 @@ def load_suite(name: str, folder: Path | None = None) -> tuple[Expectation, ...]
                 code=meta["code"],
                 column=meta["column"],
                 shows=meta.get("shows", {}),
+                limits=limits,
+                needs_history=meta.get("needs") == "history",
+                detail=meta.get("detail", ""),
             )
         )
     return tuple(expectations)
+
+
+@lru_cache(maxsize=1)
+def check_thresholds() -> None:
+    """Hold the thresholds against all suites and helper columns; raises ThresholdError naming the one that is wrong."""
+    used = dict.fromkeys(THRESHOLDS_USED, "include/quality/rules.py")
+    used |= dict.fromkeys(season.THRESHOLDS_USED, "include/quality/season.py")
+    used[ROWS_PER_CHUNK] = "include/pipeline/validate.py"
+    for path in sorted(get_settings().expectations.glob("*.json")):
+        for rule in load_suite(path.stem):
+            used |= dict.fromkeys(rule.limits.values(), f"{path.name} ({rule.code})")
+    thresholds.check_use(thresholds.current(), used)
 
 
 # ------------------------------------------------------------------------------------------------------ findings
@@ -187,74 +291,153 @@ def _reference() -> RuleContext:
     return RuleContext(county_names=county_names(reporters, regions()), industry_names=industry_names())
 
 
-def _examine(suite: str, rows: pd.DataFrame, forms: pd.Series, layout_of: Layout) -> Validation:
+def _examine(
+    suite: str,
+    rows: pd.DataFrame,
+    forms: pd.Series,
+    layout_of: Layout,
+    submissions: Collection[str],
+    with_history: bool,
+) -> Validation:
     expectations = load_suite(suite)
-    outcomes = _run_suite(suite, expectations, rows)
-    findings: list[RowFinding] = []
-    results: list[RuleResult] = []
-    for expectation, outcome in zip(expectations, outcomes, strict=True):
-        results.append(_result(suite, expectation, outcome))
-        if outcome.error:
-            logger.error("rule %s of suite %s did not run: %s", expectation.code, suite, outcome.error)
-        findings.extend(_findings(expectation, rows, forms, outcome.failing, layout_of))
-    return Validation(findings=_ordered(findings), results=results)
+    runnable = [rule for rule in expectations if with_history or not rule.needs_history]
+    outcomes = dict(zip(map(id, runnable), _run_suite(suite, runnable, rows), strict=True))
+    owner, names = pd.factorize(rows["submission_id"])
+    validation = Validation(logs={str(name): FindingLog() for name in names})
+    empty = sorted(set(submissions) - set(names))
+    by_submission: dict[str, list[RuleResult]] = {str(name): [] for name in [*names, *empty]}
+    # a rule of one form says nothing about the submissions of the other
+    form_of = dict(zip(owner.tolist(), forms.tolist(), strict=True))
+    for rule in expectations:
+        outcome = outcomes.get(id(rule), _Outcome((), NO_HISTORY))
+        if outcome.error and rule in runnable:
+            logger.error("rule %s of suite %s did not run: %s", rule.code, suite, outcome.error)
+        failing = np.asarray(outcome.failing, dtype=np.int64)
+        judged = np.zeros(len(names), dtype=np.int64)
+        details: dict[int, str] = {}
+        if not outcome.error:
+            is_judged = _judged(rule, rows)
+            judged = np.bincount(owner[is_judged], minlength=len(names))
+            if rule.detail:
+                details = _details(rule, rows[is_judged], owner[is_judged])
+        failed = np.bincount(owner[failing], minlength=len(names))
+        about = _form_of(rule)
+        for place, name in enumerate(names):
+            if about is None or form_of[place] == about:
+                counts = int(judged[place]), int(failed[place])
+                result = _result(str(name), suite, rule, *counts, outcome.error)
+                by_submission[str(name)].append(replace(result, detail=details.get(place, result.detail)))
+        for name in empty:
+            by_submission[name].append(_result(name, suite, rule, 0, 0, outcome.error))
+        _record(validation.logs, rule, rows, forms, failing, layout_of)
+    for log in validation.logs.values():
+        log.detail.sort(key=_place)
+    validation.results = [result for results in by_submission.values() for result in results]
+    return validation
 
 
-def _result(suite: str, expectation: Expectation, outcome: _Outcome) -> RuleResult:
-    state: RuleState = "fail" if outcome.failing else "pass"
-    if outcome.error:
+def _details(rule: Expectation, rows: pd.DataFrame, owner: npt.NDArray[np.int64]) -> dict[int, str]:
+    shown = {name: [readable(value) for value in rows[column]] for name, column in rule.shows.items()}
+    return {
+        int(place): rule.detail.format_map({name: texts[line] for name, texts in shown.items()})
+        for line, place in enumerate(owner)
+    }
+
+
+def _form_of(rule: Expectation) -> str | None:
+    """The form whose rows a cross-form rule looks at."""
+    condition = rule.kwargs.get("row_condition")
+    return str(condition["parameter"]) if condition and condition["column"]["name"] == "form" else None
+
+
+def _judged(rule: Expectation, rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Rows that an expectation judges: within its condition, with no blank among the columns it compares."""
+    columns = [rule.kwargs[name] for name in ("column", "column_A", "column_B") if name in rule.kwargs]
+    columns += rule.kwargs.get("column_list", ())
+    judged = np.ones(len(rows), dtype=bool)
+    for column in columns:
+        judged &= rows[column].notna().to_numpy()
+    condition = rule.kwargs.get("row_condition")
+    if condition:
+        judged &= (rows[condition["column"]["name"]] == condition["parameter"]).to_numpy(dtype=bool)
+    return judged
+
+
+def _result(submission_id: str, suite: str, rule: Expectation, judged: int, failed: int, error: str) -> RuleResult:
+    state: RuleState = "fail" if failed else "pass"
+    if error:
         state = "did_not_run"
-    elif not outcome.checked:
+    elif not judged:
         state = "no_data"
-    return RuleResult(
-        suite=suite,
-        code=expectation.code,
-        column=expectation.column,
-        state=state,
-        checked=outcome.checked,
-        failed=len(outcome.failing),
-        detail=outcome.error,
-    )
+    return RuleResult(submission_id, suite, rule.code, rule.column, state, judged, failed, error)
+
+
+def _record(
+    logs: Mapping[str, FindingLog],
+    rule: Expectation,
+    rows: pd.DataFrame,
+    forms: pd.Series,
+    failing: npt.NDArray[np.int64],
+    layout_of: Layout,
+) -> None:
+    """Enter the failing rows into the logs: all counted and held, the first ones of each submission as findings."""
+    if not len(failing):
+        return
+    key = rows[["submission_id", "sheet", "source_row"]].iloc[failing]
+    kept: list[int] = []
+    beyond: dict[str, pd.DataFrame] = {}
+    for name, part in key.groupby("submission_id", sort=False):
+        room = max(0, DETAIL_PER_CODE - logs[str(name)].counts[rule.code])
+        kept.extend(part.index[:room])
+        beyond[str(name)] = part.iloc[room:]
+    for submission_id, finding in _findings(rule, rows, forms, kept, layout_of):
+        logs[submission_id].add(finding)
+    for submission_id, rest in beyond.items():
+        logs[submission_id].counts[rule.code] += len(rest)
+        if severity_of(rule.code) == "R":
+            logs[submission_id].held.update(zip(rest["sheet"].tolist(), rest["source_row"].tolist(), strict=True))
 
 
 def _findings(
-    expectation: Expectation, rows: pd.DataFrame, forms: pd.Series, failing: Sequence[int], layout_of: Layout
+    rule: Expectation, rows: pd.DataFrame, forms: pd.Series, failing: Sequence[int], layout_of: Layout
 ) -> Iterator[RowFinding]:
-    if not failing:
-        return
-    limits = {
-        name: "、".join(value) if name == "value_set" else readable(value)
-        for name, value in expectation.kwargs.items()
-        if name in ("min_value", "max_value") or (name == "value_set" and all(isinstance(v, str) for v in value))
-    }
-    wanted = ["submission_id", "sheet", "source_row", expectation.column]
-    shown = [column for column in expectation.shows.values() if column not in wanted]
+    params = {key: readable(float(limit(name))) for key, name in rule.limits.items()}
+    choices = rule.kwargs.get("value_set")
+    if choices and all(isinstance(choice, str) for choice in choices):
+        params["value_set"] = "、".join(choices)
+    wanted = ["submission_id", "sheet", "source_row", rule.column]
+    shown = [column for column in rule.shows.values() if column not in wanted]
     part = rows.loc[list(failing), wanted + shown]
     columns = {name: part[name].tolist() for name in part}
+    # a row of the whole form, or of two forms, stands in no column of its own
+    lines = rows.loc[list(failing), "source_column"].tolist() if "source_column" in rows else [""] * len(part)
     for place, form in enumerate(forms.loc[list(failing)].tolist()):
         submission_id, sheet = columns["submission_id"][place], columns["sheet"][place]
-        row = int(columns["source_row"][place])
-        index, header = _where(form, expectation.column, layout_of.get((submission_id, sheet), {}))
-        params = {name: masked(column, readable(columns[column][place])) for name, column in expectation.shows.items()}
-        value = masked(expectation.column, readable(columns[expectation.column][place], blank=""))
+        # 0: the form as a whole
+        row = int(columns["source_row"][place]) or None
+        index, header = _where(form, rule.column, layout_of.get((submission_id, sheet), {}), lines[place])
+        facts = {name: masked(column, readable(columns[column][place])) for name, column in rule.shows.items()}
+        value = masked(rule.column, readable(columns[rule.column][place], blank=""))
         yield RowFinding(
             submission_id,
             Finding(
-                code=expectation.code,
+                code=rule.code,
                 form=form,
                 sheet=sheet,
                 row=row,
-                column=expectation.column,
-                cell=cell_address(row, index) if index is not None else None,
+                column=rule.column,
+                cell=cell_address(row, index) if index is not None and row is not None else None,
                 value=value or None,
-                params={"header": header, **limits, **params},
+                params={"header": header, **params, **facts},
             ),
         )
 
 
-def _where(form: str, column: str, layout: Mapping[str, tuple[int, str]]) -> tuple[int | None, str]:
-    """Column index and header of a column in a sheet; the upper end of a range stands in the cell of the lower one."""
-    placed = layout.get(column) or layout.get(_field_of(form).get(column, column))
+def _where(form: str, column: str, layout: Mapping[str, tuple[int, str]], line: str = "") -> tuple[int | None, str]:
+    """Column index and header of a column in a sheet; the upper end of a range stands in the cell of the lower one, an
+    amount of the wide layout in the cell of its line (``paid:K``)."""
+    names = (f"{column}:{line}", column, _field_of(form).get(column, column))
+    placed = next((layout[name] for name in names if name in layout), None)
     if placed is not None:
         return placed[0], placed[1]
     return None, load_forms()[form].columns[column].header
@@ -278,30 +461,27 @@ def readable(value: Any, blank: str = "（空）") -> str:
     return str(value)
 
 
-def _submissions_without_a_row(
-    form: str, rows: pd.DataFrame, findings: Iterable[RowFinding], held: Collection[RowKey]
-) -> Iterator[RowFinding]:
-    refused: set[RowKey] = set(held)
-    for submission_id, finding in findings:
-        if finding.severity == "R" and finding.sheet is not None and finding.row is not None:
-            refused.add((submission_id, finding.sheet, finding.row))
-    if not refused:
-        return
-    keys = pd.MultiIndex.from_frame(rows[["submission_id", "sheet", "source_row"]])
-    is_held = pd.Series(keys.isin(list(refused)), index=rows.index)
-    for submission_id, flags in is_held.groupby(rows["submission_id"], sort=True):
-        if flags.all():
-            sheet = rows.loc[flags.index[0], "sheet"]
-            found = Finding(EVERY_ROW_HELD, form=form, sheet=str(sheet), params={"rows": len(flags)})
-            yield RowFinding(str(submission_id), found)
+def _refuse_where_every_row_is_held(
+    form: str, rows: pd.DataFrame, logs: Mapping[str, FindingLog], held: Collection[RowKey]
+) -> None:
+    held_before: dict[str, set[tuple[str, int]]] = {}
+    for submission_id, sheet, row in held:
+        held_before.setdefault(submission_id, set()).add((sheet, row))
+    # several lines of a wide ledger are one row of the sheet
+    sizes = rows.drop_duplicates(["submission_id", "sheet", "source_row"])["submission_id"].value_counts()
+    for submission_id, log in logs.items():
+        refused = log.held | held_before.get(submission_id, set())
+        # fewer held than rows: some row is left (a reader's row key may be one that never became a row)
+        if len(refused) < sizes[submission_id]:
+            continue
+        own = rows[rows["submission_id"] == submission_id]
+        if refused.issuperset(zip(own["sheet"], own["source_row"], strict=True)):
+            log.add(Finding(EVERY_ROW_HELD, form=form, sheet=str(own["sheet"].iloc[0]), params={"rows": len(own)}))
+            log.detail.sort(key=_place)
 
 
-def _ordered(findings: Iterable[RowFinding]) -> list[RowFinding]:
-    def place(found: RowFinding) -> tuple[str, str, int, str, str]:
-        finding = found.finding
-        return (found.submission_id, finding.sheet or "", finding.row or 0, finding.column or "", finding.code)
-
-    return sorted(findings, key=place)
+def _place(finding: Finding) -> tuple[str, int, str, str]:
+    return (finding.sheet or "", finding.row or 0, finding.column or "", finding.code)
 
 
 # ------------------------------------------------------------------------------------------- Great Expectations
@@ -309,8 +489,8 @@ def _ordered(findings: Iterable[RowFinding]) -> list[RowFinding]:
 
 def _run_suite(suite: str, expectations: Sequence[Expectation], rows: pd.DataFrame) -> list[_Outcome]:
     """Outcome of each expectation, in suite order. An expectation that raises does not stop the others."""
-    if not len(rows):
-        return [_Outcome(failing=(), checked=0) for _ in expectations]
+    if not len(rows) or not expectations:
+        return [_Outcome(failing=()) for _ in expectations]
     gx = _great_expectations()
     # the key column is personal in form 3: GX sees only what a rule names, never names or numbers of persons
     needed = {name for expectation in expectations for name in _columns_of(expectation)}
@@ -322,7 +502,9 @@ def _run_suite(suite: str, expectations: Sequence[Expectation], rows: pd.DataFra
         ],
     )
     result = batch.validate(
-        configured, result_format={"result_format": "COMPLETE", "return_unexpected_index_query": False}
+        configured,
+        result_format={"result_format": "COMPLETE", "return_unexpected_index_query": False},
+        expectation_parameters=thresholds.values(thresholds.current()),
     )
     # GX gives results back in its own order
     by_place = {entry.expectation_config.meta["place"]: entry for entry in result.results}
@@ -342,9 +524,8 @@ def _columns_of(expectation: Expectation) -> Iterator[str]:
 def _outcome(entry: Any) -> _Outcome:
     detail = entry.result
     if "element_count" not in detail:
-        return _Outcome(failing=(), checked=0, error=_error_text(entry.exception_info))
-    failing = [int(position) for position in detail.get("unexpected_index_list") or ()]
-    return _Outcome(failing=failing, checked=int(detail["element_count"]) - int(detail.get("missing_count") or 0))
+        return _Outcome(failing=(), error=_error_text(entry.exception_info))
+    return _Outcome(failing=[int(position) for position in detail.get("unexpected_index_list") or ()])
 
 
 def _error_text(info: Mapping[str, Any] | None) -> str:
@@ -363,8 +544,9 @@ def _great_expectations() -> Any:
     os.environ.setdefault("DO_NOT_TRACK", "1")
     import great_expectations
 
-    # it logs every metric it resolves
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    # it logs every metric it resolves, and a folder a run
+    for name in ("great_expectations", "great_expectations.data_context.types.base"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     return great_expectations
 
 

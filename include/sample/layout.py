@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from include.forms.model import Field, Form
+from include.forms.model import Field, Form, TemplateVersion
 from include.quality.findings import cell_address
 from include.sample.economy import Row
 from include.sample.profile import Habits
@@ -141,10 +141,14 @@ class Frame:
     after_tail: Sequence[Row] = ()
 
 
+def _version(form: Form, frame: Frame) -> TemplateVersion:
+    return form.versions[frame.version] if frame.version else form.current_version
+
+
 def fields_of(form: Form, frame: Frame, habits: Habits) -> list[Field]:
     """The columns this office has, in its order."""
-    version = form.versions[frame.version] if frame.version else form.current_version
-    fields = [one for one in form.fields if one.name in version.fields and one.name not in frame.without]
+    by_name = {one.name: one for one in form.fields}
+    fields = [by_name[one.field] for one in _version(form, frame).headers if one.field not in frame.without]
     if habits.order == "shuffled":
         behind, moved = _MOVED[form.name]
         kept = [one for one in fields if one.name not in moved]
@@ -161,7 +165,7 @@ def build_sheet(form: Form, rows: Sequence[Row], frame: Frame, habits: Habits) -
     merges: list[Merge] = [(0, 0, 0, width - 1)]
     sheet_rows: list[list[Value]] = [_spread([frame.title], width, 0, [])]
     sheet_rows.append(_spread(frame.fragments, width, 1, merges))
-    sheet_rows.extend(_headers(fields, frame, habits, merges))
+    sheet_rows.extend(_headers(_version(form, frame), fields, frame, habits, merges))
     kinds = ["title", "frame", "header", "header"]
     first_row = len(sheet_rows) + 1
     show = _Display(habits)
@@ -224,17 +228,20 @@ def _break(text: str, habits: Habits) -> str:
     return f"{text[:middle]}\n{text[middle:]}"
 
 
-def _headers(fields: Sequence[Field], frame: Frame, habits: Habits, merges: list[Merge]) -> list[list[Value]]:
+def _headers(
+    version: TemplateVersion, fields: Sequence[Field], frame: Frame, habits: Habits, merges: list[Merge]
+) -> list[list[Value]]:
+    texts = {one.field: one for one in version.headers}
     top: list[Value] = [None] * len(fields)
     leaf: list[Value] = [None] * len(fields)
     start = 0
     while start < len(fields):
-        group = fields[start].group
+        group = texts[fields[start].name].group
         end = start
-        while group and end + 1 < len(fields) and fields[end + 1].group == group:
+        while group and end + 1 < len(fields) and texts[fields[end + 1].name].group == group:
             end += 1
         for index in range(start, end + 1):
-            text = _break(frame.headers.get(fields[index].name, fields[index].leaf), habits)
+            text = _break(frame.headers.get(fields[index].name, texts[fields[index].name].leaf), habits)
             (leaf if group else top)[index] = text
         if group:
             top[start] = group

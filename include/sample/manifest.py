@@ -45,7 +45,8 @@ class WrittenFile:
     Attributes:
         path: below the inbox, with ``/``.
         received_at: its modification time, ISO 8601 with the offset of Shanghai.
-        outcome: ``read``, ``refused`` (the whole file) or ``duplicate`` (bytes already sent under another name).
+        outcome: ``read``, ``refused`` (the whole file), ``duplicate`` (bytes already sent under another name) or
+            ``awaiting_approval`` (sent after the month had closed: not read).
         findings: every finding expected, planted or harmless.
     """
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from include.forms.model import load_forms
-from include.intake.calendar import SHANGHAI, check_period, load_rules, nth_working_day
+from include.intake.calendar import SHANGHAI, check_period, end_of, load_rules, nth_working_day
 from include.intake.reporters import Reporter, expected_in, load_reporters
 from include.sample.claims import claim_rows
 from include.sample.defects import Consequence, Defect, Draft, load_defects, plant
@@ -244,7 +244,10 @@ def _files(province: Province, habits: Habits, reporter: Reporter, period: str, 
         name = _file_name(province, habits, reporter, period, sending.number, drafts)
         path = f"{period}/{reporter.reporter_name}/{name}{drafts[0].extension or extension}"
         at = sending.at + timedelta(minutes=3 * position)
-        payloads.append(_Payload(data, _entry(path, period, reporter, sending.number, at, data, drafts, built)))
+        entry = _entry(path, period, reporter, sending.number, at, data, drafts, built)
+        if at > end_of(nth_working_day(period, load_rules(REPORTING_FILE).close_working_day)):
+            entry = replace(entry, outcome="awaiting_approval", forms=(), findings=())
+        payloads.append(_Payload(data, entry))
     return payloads
 
 
@@ -450,7 +453,8 @@ def _planted(
         if one.kind == "web_page":
             outcome = "refused"
         if one.resend:
-            outcome = "mended"
+            waits = any(file.outcome == "awaiting_approval" for file in mine)
+            outcome = "awaiting_approval" if waits else "mended"
         planted.append(
             PlantedDefect(
                 key=one.key,

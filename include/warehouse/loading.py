@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import os
-import secrets
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import psycopg
 from psycopg import sql
 
-from include.settings import get_settings
-
-ROW_KEY = ("submission_id", "sheet", "source_row")
-
-
-class PersonKeyMissing(RuntimeError):
-    """The key that turns ID numbers into keyed hashes cannot be read."""
-
 
 def load_rows(conn: psycopg.Connection, form: str, frame: pd.DataFrame) -> int:
-    """COPY rows of one form into ``raw.<form>`` and their personal columns into ``restricted.<form>``.
+    """COPY rows of one form into ``raw.<form>`` and their personal columns into ``restricted.<form>`` (a form without
+    personal columns has no such table).
 
     Args:
         conn: open connection; the caller commits, so that the rows and their ledger entries stand or fall together.
@@ -43,6 +31,8 @@ def load_rows(conn: psycopg.Connection, form: str, frame: pd.DataFrame) -> int:
         _ensure_partition(conn, form, period)
     for schema in ("raw", "restricted"):
         types = column_types(conn, schema, form)
+        if not types and schema == "restricted":
+            continue
         columns = [name for name in types if name in frame.columns]
         statement = sql.SQL("copy {}.{} ({}) from stdin").format(
             sql.Identifier(schema), sql.Identifier(form), sql.SQL(", ").join(map(sql.Identifier, columns))
@@ -107,44 +97,3 @@ def _decimal(value: Any) -> Decimal:
 
 def _date(value: Any) -> date:
     return value.date() if isinstance(value, datetime) else value
-
-
-def person_key(person_id: str, key: bytes) -> str:
-    """Keyed hash (HMAC-SHA256, 32 hex digits) of an ID number: the same person, without the number."""
-    return hmac.new(key, person_id.encode(), hashlib.sha256).hexdigest()[:32]
-
-
-def person_hash_key() -> bytes:
-    """Key of :func:`person_key`, from ``PERSON_HASH_KEY`` or a file under ``var`` made once; never in the database.
-
-    Raises:
-        PersonKeyMissing: the file exists but is empty or unreadable.
-    """
-    given = os.environ.get("PERSON_HASH_KEY")
-    if given:
-        return given.encode()
-    path = get_settings().var / "secrets" / "person_hash_key"
-    if not path.exists():
-        _create_once(path, secrets.token_hex(32))
-    try:
-        key = path.read_bytes().strip()
-    except OSError as error:
-        raise PersonKeyMissing(f"cannot read {path}: {error}; mend its permissions or set PERSON_HASH_KEY") from error
-    if not key:
-        raise PersonKeyMissing(f"{path} is empty; restore it from backup or set PERSON_HASH_KEY")
-    return key
-
-
-def _create_once(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as handle:
-        handle.write(text)
-    try:
-        # A hard link fails where another process was first; then its key stands.
-        os.link(temporary, path)
-    except FileExistsError:
-        return
-    finally:
-        temporary.unlink(missing_ok=True)

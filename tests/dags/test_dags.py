@@ -1,4 +1,4 @@
-"""The three DAGs as Airflow sees them: ids, wiring, docs, and what their parsing costs."""
+"""The four DAGs as Airflow sees them: ids, wiring, docs, and what their parsing costs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ TASKS = {
     "collect_submissions": ["collect", "announce"],
     "build_warehouse": ["read", "validate", "load", "build_marts"],
     "publish_report": ["gate", "render", "deliver"],
+    "remind_counties": ["remind"],
 }
 HEAVY = ("pandas", "numpy", "great_expectations", "dbt", "openpyxl", "python_calamine", "docx", "altair")
 

@@ -16,19 +16,24 @@ import pytest
 from include.forms.model import load_forms
 from include.intake import ledger
 from include.intake.calendar import SHANGHAI, load_rules
-from include.intake.channels import Arrival
+from include.intake.landing import LandingStore
+from include.intake.periods import open_period
 from include.intake.reporters import load_reporters
 from include.operate import summary
-from include.pipeline.build import BatchLost, build_marts, load_batch, read_pending, validate_batch
+from include.pipeline.batch import BatchLost
+from include.pipeline.build import build_marts, read_pending
 from include.pipeline.collect import CollectResult, collect
+from include.pipeline.load import load_batch
 from include.pipeline.publish import NothingToPublish, check_gate, deliver, render
+from include.pipeline.validate import validate_batch
 from include.settings import get_settings
 from include.warehouse.connection import connect
-from tests.workbooks import DEMAND_HEADERS, STATUS_HEADERS, enterprise, post, uscc, write_form
+from tests.workbooks import DEMAND_HEADERS, STATUS_HEADERS, arrives, enterprise, post, uscc, write_form
 
 PERIOD = "2026-03"
 COUNTY, CODE = "宾阳县", "450126"
 OTHER, OTHER_CODE = "灵山县", "450721"
+ON_TIME = datetime(2026, 4, 2, 9, 30, tzinfo=SHANGHAI)
 
 
 @pytest.fixture
@@ -99,7 +104,7 @@ def test_a_clean_county_loads_whole_and_gets_a_receipt(inbox: Path) -> None:
         ("labour_demand", "accepted", 1),
     ]
     returned = sorted(p.name for p in (get_settings().outbox / PERIOD / "退回表" / COUNTY).iterdir())
-    assert len(returned) == 2 and all(name.endswith("-回执.xlsx") for name in returned)
+    assert returned == [f"{COUNTY}-{PERIOD}-回执.xlsx"]
 
 
 def test_personal_columns_lie_apart(inbox: Path) -> None:
@@ -174,7 +179,7 @@ def test_a_blank_shortage_is_a_finding_and_no_zero(inbox: Path) -> None:
 def test_the_returned_workbook_marks_the_cell(inbox: Path) -> None:
     status_file(inbox, [enterprise(COUNTY, CODE, 1), enterprise(COUNTY, CODE, 2, shortage_now=None)])
     load()
-    [path] = (get_settings().outbox / PERIOD / "退回表" / COUNTY).glob("*-退回.xlsx")
+    [path] = (get_settings().outbox / PERIOD / "退回表" / COUNTY).glob("*-退回表.xlsx")
     book = openpyxl.load_workbook(path)
     assert book.sheetnames[0] == "问题清单"
     marked = book["Sheet1"]["AJ6"]
@@ -225,6 +230,7 @@ def test_the_same_bytes_from_two_counties_are_two_reports(inbox: Path) -> None:
     second = inbox / PERIOD / OTHER / first.name
     second.parent.mkdir(parents=True)
     second.write_bytes(first.read_bytes())
+    arrives(second, ON_TIME)
     collected, _ = load()
     assert (collected.new, collected.duplicates, collected.refused) == (2, 0, 0)
     assert query("select reporter_code, outcome from intake.submission order by 1") == [
@@ -346,8 +352,8 @@ def test_a_batch_folder_lost_before_loading_asks_for_a_new_start(inbox: Path) ->
 
 
 def test_a_mistyped_year_is_refused_and_opens_no_month(inbox: Path) -> None:
-    status_file(inbox, [enterprise(COUNTY, CODE, 1)], period="2062-03")
-    status_file(inbox, [enterprise(COUNTY, CODE, 1)], period="2016-03")
+    status_file(inbox, [enterprise(COUNTY, CODE, 1)], period="2062-03", received=ON_TIME)
+    status_file(inbox, [enterprise(COUNTY, CODE, 1)], period="2016-03", received=ON_TIME)
     collected = collect()
     assert (collected.periods, collected.refused) == ([], 2)
     assert query("select period from intake.reporting_period") == []
@@ -358,14 +364,14 @@ def test_a_mistyped_year_is_refused_and_opens_no_month(inbox: Path) -> None:
 def test_a_file_that_cannot_be_opened_waits_and_stops_no_other(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     status_file(inbox, [enterprise(COUNTY, CODE, 1)])
     status_file(inbox, [enterprise(OTHER, OTHER_CODE, 1)], county=OTHER)
-    whole = Arrival.read
+    whole = LandingStore.put_file
 
-    def read(arrival: Arrival) -> bytes:
-        if COUNTY in arrival.folder:
+    def put_file(store: LandingStore, source: Path) -> str:
+        if COUNTY in source.parts:
             raise PermissionError(13, "Permission denied")
-        return whole(arrival)
+        return whole(store, source)
 
-    monkeypatch.setattr(Arrival, "read", read)
+    monkeypatch.setattr(LandingStore, "put_file", put_file)
     collected = collect()
     assert (collected.files, collected.new, collected.unreadable) == (2, 1, 1)
     monkeypatch.undo()
@@ -405,6 +411,7 @@ def test_a_late_finding_is_entered_at_every_sheet_and_counted(inbox: Path) -> No
     copy.title = "Sheet2"
     copy["B5"], copy["C5"] = two["enterprise_name"], two["uscc"]
     book.save(path)
+    arrives(path, ON_TIME)
     load()
     demand_file(inbox, [post(one, "木工", shortage_now=6), post(two, "木工", shortage_now=6)])
     load()
@@ -436,7 +443,7 @@ def test_a_month_is_final_before_its_close_from_nine_tenths_on(inbox: Path, comp
     rules = load_rules(get_settings().reporting_file)
     with connect() as conn:
         ledger.sync_reporters(conn, reporters)
-        ledger.open_period(conn, PERIOD, reporters, rules, datetime(2026, 4, 2, tzinfo=SHANGHAI))
+        open_period(conn, PERIOD, reporters, rules, datetime(2026, 4, 2, tzinfo=SHANGHAI))
         for number, reporter in enumerate(reporters):
             for form in rules.forms:
                 is_last = form == rules.forms[-1]

@@ -15,11 +15,14 @@ from typing import Any
 
 import pytest
 
-import include.pipeline.build as build
 import include.pipeline.collect as collecting
+import include.pipeline.load as loading
+from include.intake import finding_ledger, ledger
 from include.intake.feedback import write_receipt
-from include.pipeline.build import load_batch, read_pending, validate_batch
+from include.pipeline.build import read_pending
 from include.pipeline.collect import collect
+from include.pipeline.load import load_batch
+from include.pipeline.validate import validate_batch
 from include.settings import get_settings
 from include.warehouse import dbt
 from include.warehouse.connection import connect
@@ -62,7 +65,11 @@ def state() -> dict[str, Any]:
         "files": "select channel_path, outcome, outcome_zh from intake.received_file order by 1",
         "submissions": "select submission_id, version, outcome, rows_accepted, rows_held, findings_e, findings_r,"
         " findings_w from intake.submission order by 1",
-        "findings": "select submission_id, code, sheet, cell, message_zh from intake.finding order by 1, 2, 3, 4",
+        "findings": "select submission_id, code, sheet, cell, message_zh, finding_key, state from intake.finding"
+        " order by 1, 2, 3, 4",
+        "tallies": "select submission_id, code, found, stored from intake.finding_tally order by 1, 2",
+        "rules": "select submission_id, code, column_name, state, checked, failed from intake.rule_result"
+        " order by 1, 2, 3",
         "held": "select submission_id, sheet, source_row from intake.held_row order by 1, 2, 3",
         "rows": "select submission_id, source_row, shortage_now from raw.enterprise_status order by 1, 2",
         "posts": "select submission_id, source_row, shortage_now from raw.labour_demand order by 1, 2",
@@ -104,16 +111,17 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, call: int
 
 
 @pytest.mark.parametrize(
-    ("name", "call"),
-    [("_load_form", 1), ("_load_form", 2), ("_record_late_findings", 1), ("_close_receipt", 1), ("_close_receipt", 4),
-     ("refresh_statistics", 1), ("remove_batch", 1)],
+    ("module", "name", "call"),
+    [(loading, "_load_submission", 1), (loading, "_load_submission", 4), (finding_ledger, "settle_replaced", 2),
+     (loading, "_record_late_findings", 1), (finding_ledger, "settle_files", 2), (loading, "return_reporter", 1),
+     (loading, "return_reporter", 3), (ledger, "set_file_outcome", 3), (loading, "remove_batch", 1)],
 )  # fmt: skip
 def test_a_load_killed_between_any_two_writes_ends_the_same(
-    undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch, name: str, call: int
+    undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch, module: Any, name: str, call: int
 ) -> None:
     collect()
     with monkeypatch.context() as patch:
-        killed_at(patch, build, name, call)
+        killed_at(patch, module, name, call)
         with pytest.raises(Killed):
             run("first")
     assert list((get_settings().work / PERIOD).iterdir())
@@ -134,7 +142,7 @@ def test_a_further_try_of_the_same_run_ends_the_same(
     validate_batch(batch)
     validated = validate_batch(batch)
     with monkeypatch.context() as patch:
-        killed_at(patch, build, "_close_receipt", 3)
+        killed_at(patch, ledger, "set_file_outcome", 3)
         with pytest.raises(Killed):
             load_batch(validated)
     load_batch(validated)
@@ -196,9 +204,7 @@ def test_a_return_left_half_written_is_cleared_away(tmp_path: Path) -> None:
     destination = tmp_path / "企业情况表-1234abcd-回执.xlsx"
     (tmp_path / f".{destination.name}.4711").write_bytes(b"half")
     (tmp_path / ".other.xlsx.4711").write_bytes(b"somebody else's")
-    write_receipt(
-        destination, file_name="企业情况表.xlsx", summary="", county_name=None, period=PERIOD, is_sample=False
-    )
+    write_receipt(destination, forms=[], reporter_name=None, period=PERIOD, is_sample=False)
     assert {path.name for path in tmp_path.iterdir()} == {destination.name, ".other.xlsx.4711"}
 
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from include.pipeline.build import build_marts, load_batch, read_pending, validate_batch
+from include.pipeline.build import build_marts, read_pending
 from include.pipeline.collect import collect
+from include.pipeline.load import load_batch
 from include.pipeline.publish import check_gate, deliver, render
+from include.pipeline.validate import validate_batch
 from include.sample.manifest import ExpectedReport, Manifest
 from include.sample.province import write_inbox
 from include.settings import get_settings

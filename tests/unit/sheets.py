@@ -95,10 +95,10 @@ def lay_out(
     only where their leaves stay together), ``rename`` changes header texts, ``without`` drops columns."""
     model = load_forms()[form]
     header = header_rows(model, version)
-    present = (model.versions[version] if version else model.current_version).fields
-    names = [item.name for item in model.fields if item.name in present]
-    groups = {item.name: item.group for item in model.fields}
-    leaves = {item.name: item.leaf for item in model.fields}
+    columns = (model.versions[version] if version else model.current_version).headers
+    names = [column.field for column in columns]
+    groups = {column.field: column.group for column in columns}
+    leaves = {column.field: column.leaf for column in columns}
     assert len(header.rows[0]) == len(names)
     chosen = [name for name in (order or names) if name not in without]
     layout = Layout(sheet)

@@ -36,9 +36,10 @@ def test_the_services_are_these(services: dict[str, Any]) -> None:
 
 
 def test_every_secret_is_required_and_none_has_a_default() -> None:
-    used = re.findall(r"\$\{(\w+)(:?[-?])?", TEXT)
-    required = {name for name, operator in used if operator == ":?"}
-    optional = {name for name, operator in used if operator != ":?"}
+    used = re.findall(r"\$\{(\w+)(:?[-?])?([^}]*)", TEXT)
+    required = {name for name, operator, _ in used if operator == ":?"}
+    # What is off unless it is set has an empty default: that is no password.
+    optional = {name for name, operator, default in used if operator != ":?" and (operator, default) != (":-", "")}
     assert required == set(SECRETS)
     assert not optional & set(SECRETS)
     assert not [name for name in optional if re.search("PASSWORD|KEY|SECRET|TOKEN", name)]
@@ -46,7 +47,9 @@ def test_every_secret_is_required_and_none_has_a_default() -> None:
 
 def test_no_password_is_written_out(services: dict[str, Any]) -> None:
     secretive = re.compile(r"PASSWORD|SECRET|FERNET_KEY|HASH_KEY|AUTH$|URL$|CONN|BROKER|RESULT_BACKEND")
-    harmless = re.compile(r"^(\d+|http://api-server:8080/execution/|\$\{AIRFLOW_BASE_URL:-http://localhost:8080\})$")
+    harmless = re.compile(
+        r"^(\d+|\$\{\w+:-\}|http://api-server:8080/execution/|\$\{AIRFLOW_BASE_URL:-http://localhost:8080\})$"
+    )
     seen = 0
     for service in services.values():
         for name, given in service.get("environment", {}).items():
@@ -54,6 +57,11 @@ def test_no_password_is_written_out(services: dict[str, Any]) -> None:
                 assert ":?" in given, f"{name} is not required"
                 seen += 1
     assert seen > 40
+
+
+def test_only_the_worker_learns_how_letters_are_sent(services: dict[str, Any]) -> None:
+    holders = {name for name, service in services.items() if re.search("SMTP_URL|WEBHOOK_", str(service))}
+    assert holders == {"worker"}
 
 
 def test_the_admin_login_of_the_database_reaches_the_init_service_only(services: dict[str, Any]) -> None:

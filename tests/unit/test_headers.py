@@ -6,12 +6,15 @@ import pytest
 
 from include.forms.model import load_forms
 from include.intake.headers import (
+    Header,
+    HeaderColumn,
     find_header,
     header_grid,
     header_index,
     header_key,
     match_path,
     nearest_version,
+    renamed,
     squash,
 )
 
@@ -105,10 +108,33 @@ def test_no_header() -> None:
     assert find_header(FORM, grid(["企业名称", "电话簿"], ["甲", "123"])) is None
 
 
-def test_nearest_version() -> None:
-    fields = {field.name for field in FORM.fields}
-    assert nearest_version(FORM, frozenset(fields)).name == "2026.1"
-    assert (
-        nearest_version(FORM, frozenset(fields - {"is_key", "dispatched", "skill_master", "skill_chief"})).name
-        == "2022.1"
-    )
+def header_of(*texts: str) -> Header:
+    """A one-row header as it is found in a sheet; ``group/leaf`` stands for a merged pair."""
+    index = header_index(FORM.name)
+    paths = [tuple(text.split("/")) for text in texts]
+    return Header(0, 0, tuple(HeaderColumn(n, path, match_path(index, path)) for n, path in enumerate(paths)))
+
+
+def test_each_version_is_known_by_its_own_fingerprint() -> None:
+    for name, version in FORM.versions.items():
+        assert nearest_version(FORM, header_of(*version.fingerprint)).name == name
+
+
+def test_versions_with_the_same_columns_differ_by_text_and_order() -> None:
+    older, drifted = FORM.versions["2022.1"], FORM.versions["2024.1-drift"]
+    assert older.fields == drifted.fields
+    texts = list(drifted.fingerprint)
+    assert nearest_version(FORM, header_of(*texts)).name == "2024.1-drift"
+    # one text is that of 2022, the order still that of the drift: the text decides
+    texts[texts.index("本月新增用工人数")] = "本月新招人数"
+    assert nearest_version(FORM, header_of(*texts)).name == "2022.1"
+    # a text of neither: the order decides
+    texts[texts.index("本月新招人数")] = "当月新招人数"
+    assert nearest_version(FORM, header_of(*texts)).name == "2024.1-drift"
+
+
+def test_a_renamed_header_is_offered_for_the_missing_one() -> None:
+    extra = [HeaderColumn(7, ("自设列",), None), HeaderColumn(9, ("当期生产短缺工人",), None)]
+    (pair,) = renamed(["缺工人数/当期生产缺工", "企业规模"], extra)
+    assert (pair[0], pair[1].index) == ("缺工人数/当期生产缺工", 9)
+    assert renamed(["企业规模"], extra) == []

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from include.settings import get_settings
-from include.warehouse.loading import PersonKeyMissing, person_hash_key, person_key
+from include.warehouse.person_key import PersonKeyMissing, person_hash_key, person_key
 
 
 @pytest.fixture

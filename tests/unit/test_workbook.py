@@ -4,6 +4,7 @@ import io
 import re
 import struct
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.intake import workbook
+from include.intake.limits import load_limits
 from include.intake.reading import read_workbook
 from include.intake.scanning import scan_biff, scan_ods, scan_xlsb_sheet, scan_xlsx_sheet, xlsb_sheets
 from include.intake.workbook import Refused, open_workbook
@@ -63,7 +65,7 @@ def test_empty_file() -> None:
 
 
 def test_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workbook, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(workbook, "load_limits", lambda: replace(load_limits(), file_bytes=1000))
     assert refusal(to_xlsx(lay_out())).code == "E-FILE-003"
 
 
@@ -262,7 +264,10 @@ def test_sheets_of_an_xlsb_are_told_by_their_relation_not_by_the_number_of_their
         "xl/worksheets/sheet1.bin": b"codes",
         "xl/worksheets/sheet2.bin": b"form",
     }
-    assert workbook._sheet_parts(parts, "xlsb") == {"企业情况表": b"form", "代码表": b"codes"}
+    assert workbook._sheet_parts(parts, "xlsb") == {
+        "企业情况表": "xl/worksheets/sheet2.bin",
+        "代码表": "xl/worksheets/sheet1.bin",
+    }
 
 
 def test_a_worksheet_whose_part_cannot_be_found_refuses_the_file_and_is_not_passed_over() -> None:

@@ -83,7 +83,8 @@ final as (
         {{ working_days_between('decided', 'paid') }} as payment_working_days,
         mapped.submission_id,
         mapped.sheet,
-        mapped.source_row
+        mapped.source_row,
+        mapped.source_column
     from mapped
     left join items on mapped.item_code = items.item_code
     left join workdays as applied on mapped.applied_on = applied.day

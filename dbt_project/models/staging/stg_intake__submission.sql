@@ -15,6 +15,7 @@ renamed as (
         template_version,
         received_at,
         is_sample,
+        revision_no,
         outcome,
         rows_read,
         rows_accepted,

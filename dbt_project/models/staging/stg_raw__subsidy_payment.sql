@@ -9,6 +9,7 @@ renamed as (
         submission_id,
         sheet,
         source_row,
+        source_column,
         period,
         county_code,
         item as item_as_sent,

@@ -22,6 +22,7 @@ final as (
         to_char(first_day - interval '1 month', 'YYYY-MM') as previous_period,
         due_on,
         closes_on,
+        revision_no,
         data_maturity
     from dated
 )

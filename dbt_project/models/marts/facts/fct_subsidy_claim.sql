@@ -50,6 +50,7 @@ final as (
         claims.submission_id,
         claims.sheet,
         claims.source_row,
+        claims.source_column,
         periods.data_maturity
     from claims
     inner join periods on claims.period = periods.period

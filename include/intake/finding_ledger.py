@@ -1,0 +1,438 @@
+"""The findings in the ledger, from the day they are met to the day they are settled.
+
+A finding carries a key (问题编号) that stays the same from version to version: the reporter, the month, the form, the
+rule, the column, and the row known by the form's ``row_key``. By it a new version tells what was mended, what stands
+as before, and which problem an explanation of the county answers.
+
+States: ``open`` -> ``explained`` (the county wrote 情况说明) -> ``accepted`` (the office agreed); ``mended`` (no longer
+found in a newer version); ``expired`` (the same problem goes on in a newer version, or nobody asks any more).
+
+All functions take an open psycopg connection and leave committing to the caller. Running any of them again with the
+same arguments changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from include.quality.findings import Finding, FindingLog, entry
+from include.warehouse.person_key import person_hash_key
+
+LIVING = ("open", "explained", "accepted")
+_KEY_DIGITS = 12
+RowIdentities = Mapping[tuple[str, int], str]
+"""(sheet, row) -> the values of the form's ``row_key``, joined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose findings they are: the file, the submission in it (``None``: the file itself), the month, the reporter."""
+
+    receipt_id: int
+    submission_id: str | None
+    period: str | None
+    reporter_code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFinding:
+    """A finding as the ledger has it, with the newest explanation given under its key."""
+
+    finding_id: int
+    finding_key: str
+    receipt_id: int
+    submission_id: str | None
+    code: str
+    form: str | None
+    sheet: str | None
+    source_row: int | None
+    column_name: str | None
+    cell: str | None
+    value: str | None
+    params: Mapping[str, Any]
+    state: str
+    explanation: str | None
+    decision: str | None
+    decision_reason_zh: str | None
+
+    @property
+    def finding(self) -> Finding:
+        """The finding itself."""
+        return Finding(
+            self.code,
+            form=self.form,
+            sheet=self.sheet,
+            row=self.source_row,
+            column=self.column_name,
+            cell=self.cell,
+            value=self.value,
+            params=self.params,
+        )
+
+
+def finding_keys(findings: Sequence[Finding], owner: Owner, identities: RowIdentities) -> list[str]:
+    """Keys of the findings of one owner, in their order; twelve hex digits each.
+
+    A finding that blocks the form is about the form; others are about their row (where the row has no identity: about
+    its place). Of several with the same key the second is told apart by its number. The digest is keyed, since the
+    identity of a row may name a person.
+    """
+    seen: Counter[str] = Counter()
+    keys = []
+    secret = person_hash_key()
+    for finding in findings:
+        identity = ""
+        if finding.severity != "E" and finding.row is not None:
+            identity = identities.get((finding.sheet or "", finding.row)) or f"{finding.sheet}!{finding.row}"
+        parts = (owner.reporter_code, owner.period, finding.form, finding.code, finding.column, identity)
+        text = "\x1f".join(part or "" for part in parts)
+        if finding.form is None:
+            text += f"\x1f{finding.params.get('file', '')}\x1f{finding.sheet or ''}"
+        seen[text] += 1
+        digest = hmac.new(secret, f"{text}\x1f{seen[text]}".encode(), hashlib.sha256).hexdigest()
+        keys.append(digest[:_KEY_DIGITS])
+    return keys
+
+
+def record_log(
+    conn: psycopg.Connection, log: FindingLog, owner: Owner, first_seen: datetime, identities: RowIdentities
+) -> None:
+    """Enter the findings of a file or of a form in it: the detail kept, and the exact count of each code.
+
+    A key that lives in the same reporter's month already gives the new finding its first sight, and, where the value is
+    the same, its explanation's standing; the older one then is followed by the new one.
+    """
+    keys = finding_keys(log.detail, owner, identities)
+    older = _living(conn, owner, keys)
+    rows = []
+    for finding, key in zip(log.detail, keys, strict=True):
+        before = older.get(key)
+        state = before[2] if before is not None and before[3] == finding.value else "open"
+        rows.append(_row(finding, key, owner, before[1] if before is not None else first_seen, state))
+    if rows:
+        columns = list(rows[0])
+        with conn.cursor() as cursor:
+            cursor.executemany(
+                f"insert into intake.finding ({', '.join(columns)}) values ({', '.join(f'%({c})s' for c in columns)})",
+                rows,
+            )
+    if older:
+        conn.execute(
+            """
+            update intake.finding as older set
+                state = 'expired', followed_by = newer.finding_id, state_at = %(at)s,
+                state_reason_zh = '后来的版本中仍有此问题，以新版本的为准'
+            from intake.finding as newer
+            where older.finding_id = any(%(ids)s) and newer.finding_key = older.finding_key
+                and newer.finding_id > older.finding_id and newer.receipt_id = %(receipt)s
+                and newer.submission_id is not distinct from %(submission)s
+            """,
+            {
+                "at": first_seen,
+                "ids": [before[0] for before in older.values()],
+                "receipt": owner.receipt_id,
+                "submission": owner.submission_id,
+            },
+        )
+    _add_tallies(conn, log, owner)
+
+
+def _living(
+    conn: psycopg.Connection, owner: Owner, keys: Sequence[str]
+) -> dict[str, tuple[int, datetime, str, str | None]]:
+    rows = conn.execute(
+        """
+        select distinct on (finding_key) finding_key, finding_id, first_seen, state, value from intake.finding
+        where finding_key = any(%s) and state = any(%s) and submission_id is distinct from %s
+        order by finding_key, finding_id desc
+        """,
+        (list(keys), list(LIVING), owner.submission_id),
+    )
+    return {key: (finding_id, first_seen, state, value) for key, finding_id, first_seen, state, value in rows}
+
+
+def _row(finding: Finding, key: str, owner: Owner, first_seen: datetime, state: str) -> dict[str, Any]:
+    return {
+        "receipt_id": owner.receipt_id,
+        "submission_id": owner.submission_id,
+        "period": owner.period,
+        "reporter_code": owner.reporter_code,
+        "code": finding.code,
+        "severity": finding.severity,
+        "form": finding.form,
+        "sheet": finding.sheet,
+        "source_row": finding.row,
+        "column_name": finding.column,
+        "cell": finding.cell,
+        "value": finding.value,
+        "params": Jsonb(dict(finding.params)),
+        "message_zh": finding.message_zh,
+        "rule": entry(finding.code).title_zh,
+        "first_seen": first_seen,
+        "state": state,
+        "finding_key": key,
+    }
+
+
+def _add_tallies(conn: psycopg.Connection, log: FindingLog, owner: Owner) -> None:
+    stored = Counter(finding.code for finding in log.detail)
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            """
+            insert into intake.finding_tally (receipt_id, submission_id, code, severity, found, stored)
+            values (%s, %s, %s, %s, %s, %s)
+            on conflict (receipt_id, submission_id, code) do update set
+                found = finding_tally.found + excluded.found, stored = finding_tally.stored + excluded.stored
+            """,
+            [
+                (owner.receipt_id, owner.submission_id, code, code[0], found, stored[code])
+                for code, found in sorted(log.counts.items())
+            ],
+        )
+
+
+def has_tallies(conn: psycopg.Connection, owner: Owner) -> bool:
+    """Whether the findings of this owner were entered already."""
+    row = conn.execute(
+        "select 1 from intake.finding_tally where receipt_id = %s and submission_id is not distinct from %s limit 1",
+        (owner.receipt_id, owner.submission_id),
+    ).fetchone()
+    return row is not None
+
+
+def living_keys(conn: psycopg.Connection, submission_id: str) -> set[str]:
+    """Keys of the findings of a submission that are not settled."""
+    rows = conn.execute(
+        "select finding_key from intake.finding where submission_id = %s and state = any(%s)",
+        (submission_id, list(LIVING)),
+    )
+    return {row[0] for row in rows}
+
+
+def settle_replaced(conn: psycopg.Connection, submission_id: str, at: datetime) -> None:
+    """End what a newer version, read and not refused, no longer shows: the living findings of the same report's older
+    versions are mended. Where the new version has more of a code than are kept one by one, nothing can be said of the
+    single ones: they expire."""
+    conn.execute(
+        """
+        update intake.finding as older set
+            state = case when capped.code is null then 'mended' else 'expired' end,
+            state_at = %(at)s,
+            state_reason_zh = case
+                when capped.code is null then '第' || this.version || '版中已改正'
+                else '第' || this.version || '版中此类问题过多，未逐条对照'
+            end
+        from intake.submission as this
+        join intake.submission as previous using (form, period, reporter_code)
+        left join lateral (
+            select distinct tally.code from intake.finding_tally as tally
+            where tally.submission_id = this.submission_id and tally.found > tally.stored
+        ) as capped on true
+        where this.submission_id = %(submission)s and this.outcome <> 'refused'
+            and previous.version < this.version and older.submission_id = previous.submission_id
+            and older.state = any(%(living)s) and (capped.code is null or capped.code = older.code)
+        """,
+        {"submission": submission_id, "at": at, "living": list(LIVING)},
+    )
+
+
+def settle_files(conn: psycopg.Connection, period: str, reporter_code: str, at: datetime) -> None:
+    """End the findings about whole files of a reporter's month that later files made good: a refused file when a later
+    one came under its name, or once every form owed has an accepted version; notes on a file when its forms have newer
+    versions."""
+    conn.execute(
+        """
+        update intake.finding as older set
+            state = 'mended', state_at = %(at)s, state_reason_zh = '已由后来的文件代替'
+        from intake.received_file as file
+        where older.receipt_id = file.receipt_id and older.submission_id is null and older.state = any(%(living)s)
+            and file.period = %(period)s and file.reporter_code = %(reporter)s and file.outcome <> 'duplicate'
+            and (
+                exists (
+                    select 1 from intake.received_file as later
+                    where later.period = file.period and later.reporter_code = file.reporter_code
+                        and later.receipt_id > file.receipt_id and later.outcome <> 'duplicate'
+                        and (later.channel_path = file.channel_path or later.file_name = file.file_name)
+                        and exists (
+                            select 1 from intake.submission as s
+                            where s.receipt_id = later.receipt_id and s.outcome <> 'refused'
+                        )
+                )
+                or case
+                    when exists (select 1 from intake.submission as s where s.receipt_id = file.receipt_id) then
+                        not exists (
+                            select 1 from intake.submission as s
+                            where s.receipt_id = file.receipt_id and not exists (
+                                select 1 from intake.submission as newer
+                                where newer.form = s.form and newer.period = s.period
+                                    and newer.reporter_code = s.reporter_code and newer.version > s.version
+                            )
+                        )
+                    else
+                        not exists (
+                            select 1 from intake.expected_report as owed
+                            where owed.period = file.period and owed.reporter_code = file.reporter_code
+                                and not exists (
+                                    select 1 from intake.submission as s
+                                    where s.period = owed.period and s.reporter_code = owed.reporter_code
+                                        and s.form = owed.form and s.outcome <> 'refused'
+                                )
+                        )
+                        and exists (
+                            select 1 from intake.submission as s
+                            where s.period = file.period and s.reporter_code = file.reporter_code
+                                and s.receipt_id > file.receipt_id and s.outcome <> 'refused'
+                        )
+                end
+            )
+        """,
+        {"period": period, "reporter": reporter_code, "at": at, "living": list(LIVING)},
+    )
+
+
+def settle_compared(
+    conn: psycopg.Connection, submission_id: str, codes: Collection[str], still: Collection[str], at: datetime
+) -> None:
+    """End findings of a loaded form that came from comparing it with another form, when the comparison was made anew.
+
+    Args:
+        codes: codes that the comparison may give.
+        still: keys of the findings that it gave this time.
+    """
+    conn.execute(
+        """
+        update intake.finding set state = 'mended', state_at = %s, state_reason_zh = '另一张表更正后已一致'
+        where submission_id = %s and code = any(%s) and state = any(%s) and not finding_key = any(%s)
+        """,
+        (at, submission_id, list(codes), list(LIVING), list(still)),
+    )
+
+
+def record_explanations(
+    conn: psycopg.Connection,
+    answers: Iterable[tuple[str, str]],
+    *,
+    receipt_id: int,
+    period: str,
+    reporter_code: str,
+    received_at: datetime,
+) -> int:
+    """Keep what a county wrote into 情况说明, as (key, text); returns how many found their finding.
+
+    An answer belongs to the newest finding of its key in that reporter's month; one that is still open is then
+    explained. The same text given before, under the same key, is no new answer.
+    """
+    count = 0
+    for key, text in answers:
+        row = conn.execute(
+            """
+            select finding_id from intake.finding
+            where finding_key = %s and period = %s and reporter_code = %s order by finding_id desc limit 1
+            """,
+            (key, period, reporter_code),
+        ).fetchone()
+        if row is None:
+            continue
+        count += 1
+        known = conn.execute(
+            """
+            select text_zh from intake.explanation join intake.finding using (finding_id)
+            where finding_key = %s order by explanation_id desc limit 1
+            """,
+            (key,),
+        ).fetchone()
+        if known is None or known[0] != text:
+            conn.execute(
+                """
+                insert into intake.explanation (finding_id, receipt_id, text_zh, received_at) values (%s, %s, %s, %s)
+                on conflict (finding_id, receipt_id) do nothing
+                """,
+                (row[0], receipt_id, text, received_at),
+            )
+        conn.execute(
+            """
+            update intake.finding set
+                state = 'explained', state_at = %s, state_reason_zh = '填报单位已写情况说明'
+            where finding_id = %s and state = 'open' and severity = 'W'
+            """,
+            (received_at, row[0]),
+        )
+    return count
+
+
+def current_findings(conn: psycopg.Connection, period: str, reporter_code: str) -> list[StoredFinding]:
+    """The living findings of a reporter's month, gravest first, then by file, sheet and row."""
+    with conn.cursor(row_factory=class_row(StoredFinding)) as cursor:
+        return cursor.execute(
+            """
+            select finding.finding_id, coalesce(finding.finding_key, '') as finding_key, finding.receipt_id,
+                finding.submission_id, finding.code, finding.form, finding.sheet, finding.source_row,
+                finding.column_name, finding.cell, finding.value, finding.params, finding.state,
+                given.text_zh as explanation, given.decision, given.decision_reason_zh
+            from intake.finding
+            left join lateral (
+                select explanation.text_zh, explanation.decision, explanation.decision_reason_zh
+                from intake.explanation join intake.finding as asked using (finding_id)
+                where asked.finding_key = finding.finding_key order by explanation_id desc limit 1
+            ) as given on true
+            where period = %s and reporter_code = %s and state = any(%s)
+            order by position(severity in 'ERW'), receipt_id, sheet, source_row, column_name, finding_id
+            """,
+            (period, reporter_code, list(LIVING)),
+        ).fetchall()
+
+
+def decide_explanations(
+    conn: psycopg.Connection,
+    finding_ids: Sequence[int],
+    *,
+    accept: bool,
+    actor: str,
+    reason_zh: str,
+    now: datetime,
+) -> int:
+    """Accept the explanations of these findings, or send them back as open; returns how many were decided."""
+    decided = conn.execute(
+        """
+        update intake.finding set state = %s, state_at = %s, state_reason_zh = %s
+        where finding_id = any(%s) and state = 'explained' returning finding_key
+        """,
+        (
+            "accepted" if accept else "open",
+            now,
+            f"说明已采纳：{reason_zh}" if accept else f"说明未采纳：{reason_zh}",
+            list(finding_ids),
+        ),
+    ).fetchall()
+    conn.execute(
+        """
+        update intake.explanation set decision = %s, decided_by = %s, decided_at = %s, decision_reason_zh = %s
+        where decision is null and finding_id in (select finding_id from intake.finding where finding_key = any(%s))
+        """,
+        ("accepted" if accept else "rejected", actor, now, reason_zh, [row[0] for row in decided]),
+    )
+    return len(decided)
+
+
+def expire_findings(conn: psycopg.Connection, closed_before: datetime, now: datetime) -> int:
+    """Expire what nobody answered in months whose closing day lies before ``closed_before``; returns how many."""
+    cursor = conn.execute(
+        """
+        update intake.finding as asked set
+            state = 'expired', state_at = %s, state_reason_zh = '封账后不再追问'
+        from intake.reporting_period as month
+        where month.period = asked.period and month.state = 'closed' and month.closes_on < %s and asked.state = 'open'
+        """,
+        (now, closed_before.date()),
+    )
+    return cursor.rowcount
