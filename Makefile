@@ -8,13 +8,13 @@ STARTED := $(shell date +%s)
 BIN := .venv/bin
 
 # Handed over by the environment, so that paths with blanks or Chinese names arrive as they are.
-export PYTHON PERIOD INBOX
+export PYTHON PERIOD INBOX REPORTER
 export DO_NOT_TRACK := 1
 export PYTHONUTF8 := 1
 # A user's own PYTHONPATH or virtual environment must not reach into this one.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help install demo run up down test lint bench docs psql env lock clean
+.PHONY: help install demo run up down templates office remind test corpus messes fuzz lint bench docs psql env lock clean
 
 help: ## this list | 列出全部命令
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {split($$2, text, " [|] "); printf "  make %-9s %s\n                 %s\n", $$1, text[1], text[2]}' Makefile
@@ -38,8 +38,26 @@ up: install ## start Airflow and the warehouse, print address and login | 启动
 down: install ## stop both and show that nothing is left running | 全部停止
 	@$(BIN)/python -m include.operate down
 
+templates: install ## blank workbooks for the counties (PERIOD=2026-12 REPORTER=450721) | 生成各县报表模板
+	@$(BIN)/python -m include.intake.templates $${PERIOD:+--period "$$PERIOD"} $${REPORTER:+--reporter "$$REPORTER"}
+
+office: install ## what waits for the office; decide it with ARGS="approve …" | 指挥部待办：更正、重新开放、情况说明
+	@$(BIN)/python -m include.operate.office $(ARGS)
+
+remind: install ## reminders due today, as the DAG writes them | 按日期生成催报提醒
+	@$(BIN)/python -m include.pipeline.remind $${PERIOD:+--period "$$PERIOD"}
+
 test: install ## every test: unit, DAGs, dbt, integration (ARGS="-k name") | 运行全部测试
 	@$(BIN)/python -m pytest --durations=5 $(ARGS)
+
+corpus: install ## every way a workbook goes wrong, expected against actual | 报表疑难样本逐一核对
+	@$(BIN)/python -m tests.corpus report
+
+messes: install ## random combinations of them (EXAMPLES=20000) | 随机组合疑难情形
+	@MESS_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest -q tests/unit/test_messes.py
+
+fuzz: install ## mutated workbooks through the reader (COUNT=10000) | 变异文件测试
+	@$(BIN)/python -m tests.corpus.fuzz --count $(or $(COUNT),10000)
 
 lint: install ## ruff, mypy and sqlfluff | 代码规范检查
 	@$(BIN)/ruff check .

@@ -36,6 +36,7 @@ class ReportingRules:
         due_working_day: working day of the following month by which a report is on time.
         close_working_day: working day of the following month after which the month is closed.
         reopen_working_days: working days for which a closed month stays open once it is reopened.
+        findings_expire_after_days: days after a month's closing day from which nobody asks for its open findings.
         coverage_threshold: share of expected reporters (0..1) from which a month is final before it closes.
         forms: names of the forms every reporter owes.
     """
@@ -43,6 +44,7 @@ class ReportingRules:
     due_working_day: int
     close_working_day: int
     reopen_working_days: int
+    findings_expire_after_days: int
     coverage_threshold: float
     forms: tuple[str, ...]
 
@@ -55,6 +57,7 @@ def load_rules(path: Path) -> ReportingRules:
             due_working_day=int(document["due_working_day"]),
             close_working_day=int(document["close_working_day"]),
             reopen_working_days=int(document["reopen_working_days"]),
+            findings_expire_after_days=int(document["findings_expire_after_days"]),
             coverage_threshold=float(document["coverage_threshold"]),
             forms=tuple(document["forms"]),
         )
@@ -64,8 +67,10 @@ def load_rules(path: Path) -> ReportingRules:
         ) from error
     if not 0 < rules.due_working_day <= rules.close_working_day <= 20:
         raise ReportingConfigError(f"{path.name}: need 0 < due_working_day <= close_working_day <= 20")
-    if rules.reopen_working_days < 1:
-        raise ReportingConfigError(f"{path.name}: reopen_working_days must be at least 1")
+    if rules.reopen_working_days < 1 or rules.findings_expire_after_days < 1:
+        raise ReportingConfigError(
+            f"{path.name}: reopen_working_days and findings_expire_after_days must be at least 1"
+        )
     if not 0 < rules.coverage_threshold <= 1:
         raise ReportingConfigError(f"{path.name}: coverage_threshold is a share between 0 and 1, e.g. 0.9")
     return rules

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from include.forms.model import Field, Form, TemplateVersion, load_forms
@@ -22,6 +22,8 @@ from include.intake.scanning import Merge
 
 #: The header is sought in the first rows; real workbooks put titles and notes of up to a dozen rows above it.
 SEARCH_ROWS = 30
+#: The widest form has some fifty columns; a stray cell in column 65,536 must not make the search take minutes.
+SEARCH_COLUMNS = 1_000
 #: Deepest header seen: group of groups, group, leaf.
 MAX_DEPTH = 3
 #: Fewer recognised headers than this are chance, not a header row.
@@ -246,7 +248,10 @@ def header_grid(rows: Sequence[Sequence[Any]], merges: Sequence[Merge]) -> list[
     """
     height = min(len(rows), SEARCH_ROWS + MAX_DEPTH)
     grid = [
-        [(value.strip() if isinstance(value, str) else str(value), (r, c)) for c, value in enumerate(rows[r])]
+        [
+            (value.strip() if isinstance(value, str) else str(value), (r, c))
+            for c, value in enumerate(islice(rows[r], SEARCH_COLUMNS))
+        ]
         for r in range(height)
     ]
     for first_row, first_column, last_row, last_column in merges:
@@ -270,8 +275,11 @@ def _path(grid: Sequence[Sequence[tuple[str, tuple[int, int]]]], first: int, las
     return tuple(path)
 
 
-def _read_path(index: HeaderIndex, path: Sequence[str]) -> tuple[Field | None, AmountHeader | None]:
-    """The field of a path, or its amount: an item over an amount is an amount, not the field of that name."""
+@lru_cache(maxsize=16384)
+def _read_path(form_name: str, path: tuple[str, ...]) -> tuple[Field | None, AmountHeader | None]:
+    """The field of a path, or its amount: an item over an amount is an amount, not the field of that name. Kept: the
+    next county's file has the same headers."""
+    index = header_index(form_name)
     amount = match_amount(index, path)
     if amount and amount.is_known and amount.is_stated:
         return None, amount
@@ -331,7 +339,7 @@ def find_header(form: Form, grid: Sequence[Sequence[tuple[str, tuple[int, int]]]
             if first < 0 or sum(likely[first : last + 1]) < LEAST_MATCHES:
                 continue
             columns = [(c, _path(grid, first, last, c)) for c in range(len(grid[last]))]
-            means = [_read_path(index, path) for _, path in columns]
+            means = [_read_path(form.name, path) for _, path in columns]
             count = _score(columns, means, grid[first], grid[last])
             if count < LEAST_MATCHES or not any(found for found, _ in means):
                 continue

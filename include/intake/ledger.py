@@ -177,7 +177,11 @@ def pending_periods(conn: psycopg.Connection) -> list[str]:
 
 
 def outdated_periods(conn: psycopg.Connection) -> list[str]:
-    """Periods whose marts or issued report were made from other data than the ledger holds now, oldest first."""
+    """Periods whose marts or issued report were made from other data than the ledger holds now, oldest first.
+
+    A month of which nothing has arrived, known only because its counties are reminded, is not among them: there is
+    nothing to report of it but who is missing, and that the reminders say.
+    """
     rows = conn.execute(
         """
         select this.period
@@ -187,7 +191,9 @@ def outdated_periods(conn: psycopg.Connection) -> list[str]:
             select p.input_hash from intake.publication as p
             where p.period = this.period order by p.issue_no desc limit 1
         ) as issued on true
-        where build.input_hash is distinct from this.input_hash or issued.input_hash is distinct from this.input_hash
+        where
+            (build.input_hash is distinct from this.input_hash or issued.input_hash is distinct from this.input_hash)
+            and exists (select 1 from intake.received_file as file where file.period = this.period)
         order by this.period
         """
     )

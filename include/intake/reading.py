@@ -428,11 +428,11 @@ def _check_header(item: _FormSheet, wide: WideSheet | None, table: FormTable) ->
                 nearest=_nearest([texts[name] for name in lacking], extra),
             )
         )
-    table.log.extend(
-        finding("W-WID-002", name, header=texts[name], given="、".join(_labels(form, provided - {wide.layout.item})))
-        for name in (lacking if wide else ())
-        if name in optional
-    )
+    if wide:
+        given = "、".join(_labels(form, provided - {wide.layout.item}))
+        table.log.extend(
+            finding("W-WID-002", name, header=texts[name], given=given) for name in lacking if name in optional
+        )
     table.log.extend(
         finding("W-HDR-002", name, header=texts[name])
         for name in lacking

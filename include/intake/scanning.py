@@ -13,7 +13,7 @@ import struct
 import xml.etree.ElementTree as ElementTree
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -91,6 +91,9 @@ def inflate_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, data: bytes)
         raise TooBig("压缩包内文件的实际大小超过其声明大小")
     if len(content) < info.file_size:
         raise zipfile.BadZipFile("member is shorter than declared")
+    if zlib.crc32(content) != info.CRC:
+        # a damaged stream often still inflates, to other figures; not every reader looks at the checksum
+        raise zipfile.BadZipFile("member does not match its checksum")
     return content
 
 
@@ -107,13 +110,30 @@ def refuse_entities(content: bytes) -> None:
         raise ValueError("an XML part is not written in UTF-8")
 
 
+_STRING_TABLE = re.compile(rb"<(?:[\w.-]+:)?sst\b[^>]*>")
+_STATED_COUNT = re.compile(rb"\buniqueCount\s*=\s*[\"']([0-9]+)")
+
+
+def refuse_false_counts(parts: Mapping[str, bytes]) -> None:
+    """Raises ``ValueError`` where a table of strings states more of them than it has bytes: a reader makes room for
+    as many as are stated before it looks for them."""
+    for name, part in parts.items():
+        stated: list[int] = []
+        if name.lower().endswith("sharedstrings.xml") and (tag := _STRING_TABLE.search(part)):
+            stated = [int(number) for number in _STATED_COUNT.findall(tag.group())]
+        elif name.lower().endswith("sharedstrings.bin") and part[:2] == b"\x9f\x01" and len(part) >= 11:
+            stated = [struct.unpack_from("<I", part, 7)[0]]
+        if any(number > len(part) for number in stated):
+            raise ValueError("a table of strings states more of them than it holds")
+
+
 # -------------------------------------------------------------------------------------------------------------- xlsx
 
 _CELL_REFERENCE = re.compile(rb'\br="([A-Z]{1,3})([0-9]{1,7})"')
 _FAR_CELL = re.compile(rb'<c r="(?:[A-Za-z]{3}|[B-Zb-z][A-Za-z][0-9]|[A-Za-z]{1,2}[0-9]{6})')
 _CELL_TAG = re.compile(rb"<c((?:\s+[\w:.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'))*)\s*(/?)>\s*(</c)?")
-_ANY_REFERENCE = re.compile(rb"\sr\s*=\s*[\"']([A-Za-z]{1,7})([0-9]{1,10})[\"']")
-_ANY_ROW_NUMBER = re.compile(rb"<row\b[^>]*?\sr\s*=\s*[\"']([0-9]{1,10})[\"']")
+_ANY_REFERENCE = re.compile(rb"\sr\s*=\s*[\"']([A-Za-z]+)([0-9]+)[\"']")
+_ANY_ROW_NUMBER = re.compile(rb"<row\b[^>]*?\sr\s*=\s*[\"']([0-9]+)[\"']")
 _ANY_PREFIX = re.compile(rb"<(/?)[A-Za-z_][\w.-]*:")
 _ROW_NUMBER = re.compile(rb'<row\b[^>]*?\br="([0-9]{1,7})"')
 _HIDDEN_ROW = re.compile(rb'<row\b[^>]*?\bhidden="(?:1|true)"[^>]*>')
@@ -322,6 +342,7 @@ def scan_ods(content: bytes) -> list[SheetScan]:
 
 _BIFF_CELLS = frozenset({0x0006, 0x0203, 0x0204, 0x027E, 0x00BD, 0x00FD, 0x00D6, 0x0205, 0x0406, 0x0206})
 _BIFF_ERRORS = frozenset({0x00, 0x07, 0x0F, 0x17, 0x1D, 0x24, 0x2A})
+_BIFF_ROWS, _BIFF_COLUMNS = 65_536, 256
 
 
 @dataclass(slots=True)
@@ -360,6 +381,8 @@ def _records(stream: bytes, position: int) -> Iterator[tuple[int, int, int]]:
     end = len(stream) - 4
     while 0 <= position <= end:
         identifier, length = unpack(stream, position)
+        if position + 4 + length > len(stream):
+            raise struct.error("a record is cut off")
         yield identifier, position + 4, length
         position += 4 + length
 
@@ -390,6 +413,11 @@ def _scan_biff_sheet(stream: bytes, offset: int) -> SheetScan:
         elif identifier == 0x0208:
             if length >= 16 and stream[start + 12] & 0x20:
                 scan.hidden_rows.add(struct.unpack_from("<H", stream, start)[0])
+        elif identifier == 0x0200 and length >= 14:
+            _, rows, _, columns = struct.unpack_from("<IIHH", stream, start)
+            if rows > _BIFF_ROWS or columns > _BIFF_COLUMNS:
+                # a reader makes room for as many cells before it looks for them
+                raise ValueError("a sheet is said to be larger than the format allows")
         elif identifier == 0x007D:
             first, last, _, _, options = struct.unpack_from("<5H", stream, start)
             if options & 1:
@@ -400,6 +428,8 @@ def _scan_biff_sheet(stream: bytes, offset: int) -> SheetScan:
             nested -= 1
             if nested <= 0:
                 break
+    else:
+        raise struct.error("a sheet has no end")
     scan.last_row, scan.last_column = last_row, last_column
     return scan
 

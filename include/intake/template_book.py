@@ -548,7 +548,13 @@ class _Book:
         filled = str(texts["prefilled"][kind if count else "none"]).format(
             count=count, source_zh=self._source_zh(), **self.filler
         )
-        return [str(step).format(prefilled=filled) for step in texts["steps"]]
+        present = {one.type for one in self.fields}
+        steps = [
+            step if isinstance(step, str) else step["text"]
+            for step in texts["steps"]
+            if isinstance(step, str) or present.intersection(step["only_with"])
+        ]
+        return [step.format(prefilled=filled) for step in steps]
 
     def _source_zh(self) -> str:
         return month_zh(self.content.source_period) if self.content.source_period else "上次"

@@ -161,7 +161,7 @@ def cell_rule(form: Form, field: Field, reporter_name: str, period: str, known_n
         if len(",".join(listed)) > INLINE_LIST_CHARACTERS or any("," in value for value in listed):
             rule["list_name"] = f"list_{field.name}"
         return CellRule(**rule)
-    return CellRule(**(rule | _limits(field)))
+    return CellRule(**(rule | _limits(field, filler["example_date"])))
 
 
 def _filler(field: Field, reporter_name: str, period: str) -> dict[str, str]:
@@ -184,7 +184,7 @@ def _listed(field: Field, listed: Sequence[str], *, in_codes: bool) -> str:
     return "、".join(listed)
 
 
-def _limits(field: Field) -> dict[str, Any]:
+def _limits(field: Field, example_date: str) -> dict[str, Any]:
     """Validation of a column without a list: number limits, dates, lengths of text."""
     guide = words()["guide"]
     if field.type == "integer":
@@ -201,7 +201,7 @@ def _limits(field: Field) -> dict[str, Any]:
     if field.type == "date":
         return {
             "validate": "date", "criteria": "between", "values": (FIRST_DAY, LAST_DAY), "strictness": "stop",
-            "allowed": guide["unlimited"],
+            "allowed": example_date,
         }  # fmt: skip
     if exact := words()["exact_length"].get(field.name):
         return {

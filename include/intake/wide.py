@@ -203,14 +203,15 @@ def turn(
         for amount in amounts:
             value = amount.values[number]
             if value is not None or number in amount.unusable:
-                line = wide.line_of[amount.column.index]
-                found.setdefault(line, {})[_measure(amount.column)] = value
+                named_by = wide.line_of[amount.column.index]
+                found.setdefault(named_by, {})[_measure(amount.column)] = value
         if not found:
             first = wide.amounts[0].index
             cell = cell_address(row, first)
             column = _measure(wide.amounts[0])
             lines.findings.append(Finding("R-WID-001", form=form.name, sheet=sheet, row=row, column=column, cell=cell))
-        for line, measured in sorted(found.items()) or [(None, {})]:
+        given: list[tuple[int | None, dict[str, float | None]]] = [*sorted(found.items())] or [(None, {})]
+        for line, measured in given:
             lines.rows.append(number)
             lines.letters.append("" if line is None else column_letter(line))
             item.append(None if line is None else named[line])

@@ -30,6 +30,7 @@ from include.intake.scanning import (
     inflate_member,
     outline_xlsx_sheet,
     refuse_entities,
+    refuse_false_counts,
     scan_biff,
     scan_ods,
     scan_xlsb_sheet,
@@ -266,6 +267,7 @@ def _inspect_zip(data: bytes, file_name: str, outline: bool) -> _Inspected:
     for name, content in parts.items():
         if name.endswith((".xml", ".rels")):
             refuse_entities(content)
+    refuse_false_counts(parts)
     if kind == "ods":
         if b"encryption-data" in parts.get("META-INF/manifest.xml", b""):
             raise _refuse("E-FILE-004", file_name)

@@ -67,6 +67,9 @@ _CHILD_ENVIRONMENT = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MALLOC_ARENA_MAX": "2",
 }
+#: What a job has no use for, and a file that takes over its reader must not find there.
+_SECRET_NAMES = ("WAREHOUSE_URL", "SMTP_URL", "PERSON_HASH_KEY")
+_SECRET_PARTS = ("AIRFLOW__", "PASSWORD", "SECRET", "TOKEN")
 _PR_SET_PDEATHSIG = 1
 
 
@@ -109,7 +112,7 @@ class _Job:
 class _Child:
     """One interpreter, the two pipes to it, and the job it is at."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, secrets: bool) -> None:
         requests, self.to_child = os.pipe()
         self.from_child, replies = os.pipe()
         self.limits = limits
@@ -130,7 +133,7 @@ class _Child:
                 stderr=self.printed,
                 pass_fds=(requests, replies),
                 start_new_session=True,
-                env={**os.environ, **_CHILD_ENVIRONMENT, "PYTHONPATH": _module_path()},
+                env=_environment(secrets),
             )
         except BaseException:
             self._close()
@@ -194,9 +197,16 @@ class _Child:
         os.close(self.from_child)
 
 
-def _module_path() -> str:
-    """The starter's module path, so that a job's function is found by the same name."""
-    return os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
+def _environment(secrets: bool) -> dict[str, str]:
+    """The starter's environment, with or without its secrets, and its module path, so that a job's function is found by
+    the same name."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if secrets or (name not in _SECRET_NAMES and not any(part in name.upper() for part in _SECRET_PARTS))
+    }
+    path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
+    return kept | _CHILD_ENVIRONMENT | {"PYTHONPATH": path}
 
 
 class Workers:
@@ -207,10 +217,13 @@ class Workers:
     Args:
         size: jobs side by side; by default what the limits (or ``READ_WORKERS``) say.
         limits: by default those of :func:`include.intake.limits.load_limits`.
+        secrets: whether jobs find the login of the warehouse and other secrets in their environment. Never for jobs
+            that open a received file.
     """
 
-    def __init__(self, size: int | None = None, limits: Limits | None = None) -> None:
+    def __init__(self, size: int | None = None, limits: Limits | None = None, *, secrets: bool = False) -> None:
         self.limits = limits or load_limits()
+        self._secrets = secrets
         self.size = size or self.limits.processes
         self._children: list[_Child] = []
         self._waiting: deque[_Job] = deque()
@@ -312,7 +325,7 @@ class Workers:
             if self._waiting and child.job is None:
                 child.start(self._waiting.popleft())
         while self._waiting and len(self._children) < self.size:
-            child = _Child(self.limits)
+            child = _Child(self.limits, self._secrets)
             self._children.append(child)
             child.start(self._waiting.popleft())
 

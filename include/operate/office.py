@@ -14,6 +14,7 @@ from datetime import datetime
 
 import psycopg
 
+from include.forms.model import load_forms
 from include.intake.calendar import SHANGHAI, PeriodError, load_rules
 from include.intake.finding_ledger import decide_explanations
 from include.intake.periods import (
@@ -232,8 +233,18 @@ def _text(cell: object) -> object:
     if isinstance(cell, datetime):
         return f"{cell.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
     if isinstance(cell, str):
-        return _STATES.get(cell) or _EVENTS.get(cell) or cell
+        return _STATES.get(cell) or _EVENTS.get(cell) or _form_zh(cell)
     return cell
+
+
+def _form_zh(name: str) -> str:
+    form = load_forms().get(name)
+    return form.title_zh if form else name
+
+
+def _column_zh(form: str, column: str | None) -> str | None:
+    known = load_forms()[form].columns.get(column or "")
+    return known.label_zh if known else column
 
 
 def _difference_lines(conn: psycopg.Connection, chosen: argparse.Namespace) -> list[str]:
@@ -250,7 +261,7 @@ def _difference_lines(conn: psycopg.Connection, chosen: argparse.Namespace) -> l
         return []
     words = {"changed": "改动", "added": "增加", "removed": "减少"}
     shown = [
-        (f, f"第{v}版", words[change], label, column, before_cell, before, after_cell, after)
+        (_form_zh(f), f"第{v}版", words[change], label, _column_zh(f, column), before_cell, before, after_cell, after)
         for f, v, change, label, column, before_cell, before, after_cell, after in rows[:DIFFERENCES_SHOWN]
     ]
     headers = ("表种", "版本", "变化", "行", "栏目", "原单元格", "原值", "新单元格", "新值")

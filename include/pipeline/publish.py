@@ -60,22 +60,25 @@ def check_gate(period: str) -> dict[str, Any]:
                 count(*),
                 count(*) filter (where is_covered),
                 (select state from intake.reporting_period where period = %(period)s),
-                (select max(received_at) from intake.submission where period = %(period)s and outcome <> 'refused')
+                (select max(received_at) from intake.submission where period = %(period)s and outcome <> 'refused'),
+                (select max(revision_no) from intake.submission where period = %(period)s and outcome <> 'refused')
             from reporter
             """,
             {"period": period},
         ).fetchone()
     assert row is not None
-    expected, covered, state, cutoff = row
+    expected, covered, state, cutoff, revision_no = row
     coverage = covered / expected if expected else 0.0
     share = f"应报单位{expected}个，报表全部审核采用的{covered}个，占{coverage:.1%}"
     threshold = f"{rules.coverage_threshold:.0%}的定稿标准"
     if expected and coverage >= rules.coverage_threshold:
         maturity, reason = "final", f"{share}，达到{threshold}"
-    elif state == "closed":
+    elif state != "open":
         maturity, reason = "final", f"{share}，未达到{threshold}，因报送期限已过，按已采用数据定稿"
     else:
         maturity, reason = "provisional", f"{share}，未达到{threshold}，且报送期限未过"
+    if revision_no:
+        reason += f"；封账后已更正{revision_no}次"
     return {
         "period": period,
         "maturity": maturity,

@@ -17,7 +17,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -34,6 +34,7 @@ from include.intake.calendar import (
     load_rules,
     month_after,
 )
+from include.intake.finding_ledger import expire_findings
 from include.intake.periods import ReportingPeriod, find_period, open_period, unclosed_periods
 from include.intake.reporters import Reporter, ReporterListError, expected_in, load_reporters
 from include.intake.returns import RECEIPT, RETURNS
@@ -94,11 +95,13 @@ def remind(now: datetime | None = None, period: str | None = None) -> dict[str, 
     Args:
         now: the moment to act for (aware); the clock's when left out.
 
+    Open findings of months closed long ago expire on the way.
+
     Returns:
         ``{"day", "is_working_day", "periods": [{"period", "stage", "deadline", "digests", "settled", "sent",
-        "folder"}], "down", "refused"}``: ``digests`` reporters newly written to, ``settled`` reporters with nothing to
-        do, ``sent`` messages by channel, ``folder`` where the files lie; ``down`` and ``refused`` name what was not
-        delivered, in Chinese. Ids, numbers and paths only.
+        "folder"}], "expired", "down", "refused"}``: ``digests`` reporters newly written to, ``settled`` reporters with
+        nothing to do, ``sent`` messages by channel, ``folder`` where the files lie; ``down`` and ``refused`` name what
+        was not delivered, in Chinese. Ids, numbers and paths only.
 
     Raises:
         NothingToRemind: the month asked for is unknown.
@@ -110,6 +113,7 @@ def remind(now: datetime | None = None, period: str | None = None) -> dict[str, 
         "day": now.date().isoformat(),
         "is_working_day": is_working_day(now.date()),
         "periods": [],
+        "expired": 0,
         "down": [],
         "refused": [],
     }
@@ -129,6 +133,7 @@ def remind(now: datetime | None = None, period: str | None = None) -> dict[str, 
         with conn.transaction():
             ledger.sync_reporters(conn, reporters)
             months = _months(conn, reporters, rules, now, period)
+            result["expired"] = expire_findings(conn, now - timedelta(days=rules.findings_expire_after_days), now)
         work = _Work(conn, notifier, settings, rules, contacts)
         for month in months:
             result["periods"].append(_remind_of(work, month, reminder_rules, now, result))
@@ -347,6 +352,8 @@ def account_zh(result: Mapping[str, Any]) -> str:
     lines = [words["day"].format(**result)]
     if not result["periods"]:
         lines.append(words["nothing"] if result["is_working_day"] else words["no_working_day"])
+    if result["expired"]:
+        lines.append(words["expired"].format(**result))
     for month in result["periods"]:
         if month["stage"] is None:
             lines.append(words["not_yet"].format(**month))

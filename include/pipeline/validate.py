@@ -1,7 +1,8 @@
 """The second step of a build: the rows of a batch against the expectation suites.
 
 The batch is worked through in chunks of whole reporters, so that the forms of a reporter are seen together and memory
-does not grow with the province: half a million rows need no more than forty thousand.
+does not grow with the province: half a million rows need no more than one chunk. From three chunks on they go to child
+processes, one a core: each must import Great Expectations, which costs as much as a chunk.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,7 +19,9 @@ import pandas as pd
 import psycopg
 
 from include.forms.model import load_forms
-from include.pipeline.batch import READ, VALIDATED, Batch, Submission, open_batch, read_frame, write_batch
+from include.intake.limits import load_limits
+from include.intake.workers import Workers
+from include.pipeline.batch import READ, VALIDATED, Batch, Submission, open_batch, read_frames, write_batch
 from include.quality.findings import Severity, column_index
 from include.quality.history import load_history
 from include.quality.rules import CROSS_FORM
@@ -40,7 +44,19 @@ CROSS_COLUMNS = {
     "enterprise_status": ("uscc", "enterprise_name", "shortage_now", "shortage_expansion", "training_needed"),
     "labour_demand": ("uscc", "enterprise_name", "shortage_now", "shortage_expansion", "training_persons"),
 }
+#: From this many chunks on they are worth processes of their own.
+_CHUNKS_WORTH_PROCESSES = 3
+#: A chunk takes seconds; this is for a machine that does ten other things. Address space is mostly mapped libraries.
+_CHUNK_SECONDS, _CHUNK_ADDRESS_SPACE = 1800.0, 8 << 30
 _KEY = ("submission_id", "sheet", "source_row", "period", "county_code")
+
+
+@dataclass(slots=True)
+class ChunkFindings:
+    """What the suites found in a chunk, and the submissions of earlier batches that were held against it."""
+
+    validation: Validation = field(default_factory=Validation)
+    compared: list[str] = field(default_factory=list)
 
 
 def validate_batch(batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,17 +73,15 @@ def validate_batch(batch: Mapping[str, Any]) -> dict[str, Any]:
     content = open_batch(folder, READ, batch["period"])
     if content is None:
         return {**batch, "seconds": {**batch["seconds"], "validate": 0.0}, "findings": _tally(content)}
-    if any(not submission.refused for submission in content.submissions):
-        # Great Expectations takes seconds to import: meanwhile the first rows are read and their columns computed
-        threading.Thread(target=warm_up, name="import Great Expectations", daemon=True).start()
     content.comparison_codes = [rule.code for rule in load_suite(CROSS_FORM)]
     chunks = list(_chunks(content.submissions, int(limit(ROWS_PER_CHUNK))))
+    by_id = {submission.submission_id: submission for submission in content.submissions}
     done, total = 0, sum(s.rows_read for s in content.submissions if not s.refused)
-    with connect(autocommit=True) as conn:
-        for number, chunk in enumerate(chunks, start=1):
-            _validate_chunk(conn, content, chunk, folder)
-            done += sum(submission.rows_read for submission in chunk)
-            log.info("period %s: validated %d of %d rows (%d of %d)", content.period, done, total, number, len(chunks))
+    for number, (chunk, found) in enumerate(zip(chunks, _validated(content.period, folder, chunks), strict=True), 1):
+        _attach(by_id, content, found.validation)
+        content.compared.extend(found.compared)
+        done += sum(submission.rows_read for submission in chunk)
+        log.info("period %s: validated %d of %d rows (%d of %d)", content.period, done, total, number, len(chunks))
     for submission in content.submissions:
         if not submission.rule_results:
             submission.rule_results = not_run(submission.form, submission.submission_id, "refused when it was read")
@@ -107,8 +121,37 @@ def _chunks(submissions: Sequence[Submission], rows: int) -> Iterator[list[Submi
         yield chunk
 
 
-def _validate_chunk(conn: psycopg.Connection[Any], content: Batch, chunk: Sequence[Submission], folder: Path) -> None:
-    by_id = {submission.submission_id: submission for submission in chunk}
+def _validated(period: str, folder: Path, chunks: Sequence[Sequence[Submission]]) -> Iterator[ChunkFindings]:
+    """What each chunk comes to, in the order given."""
+    if len(chunks) < _CHUNKS_WORTH_PROCESSES:
+        if chunks:
+            # Great Expectations takes seconds to import: meanwhile the first rows are read and their columns computed
+            threading.Thread(target=warm_up, name="import Great Expectations", daemon=True).start()
+        for chunk in chunks:
+            yield validate_chunk(period, folder, chunk)
+        return
+    limits = replace(load_limits(), seconds=_CHUNK_SECONDS, memory_bytes=_CHUNK_ADDRESS_SPACE)
+    with Workers(limits=limits, secrets=True) as workers:
+        for outcome in workers.map(validate_chunk, ((period, folder, chunk) for chunk in chunks)):
+            yield outcome.get()
+
+
+def validate_chunk(period: str, folder: Path, chunk: Sequence[Submission]) -> ChunkFindings:
+    """Run the suites over some submissions of a batch; in a child process or in this one.
+
+    Args:
+        folder: of the batch, with the rows of each submission.
+        chunk: every readable submission of some reporters, in order of arrival.
+    """
+    found = ChunkFindings()
+    with connect(autocommit=True) as conn:
+        _validate(conn, period, folder, chunk, found)
+    return found
+
+
+def _validate(
+    conn: psycopg.Connection[Any], period: str, folder: Path, chunk: Sequence[Submission], found: ChunkFindings
+) -> None:
     layouts = {(s.submission_id, sheet): columns for s in chunk for sheet, columns in s.layout.items()}
     held = {(s.submission_id, sheet, row) for s in chunk for sheet, row in s.held}
     compared: dict[str, pd.DataFrame] = {}
@@ -117,21 +160,20 @@ def _validate_chunk(conn: psycopg.Connection[Any], content: Batch, chunk: Sequen
         if not own:
             continue
         frame = _rows_of(folder, own)
-        history = load_history(conn, form, content.period, {submission.reporter_code for submission in own})
+        history = load_history(conn, form, period, {submission.reporter_code for submission in own})
         ids = [submission.submission_id for submission in own]
-        _attach(by_id, content, examine(form, frame, history, layout_of=layouts, held=held, submissions=ids))
+        found.validation.take(examine(form, frame, history, layout_of=layouts, held=held, submissions=ids))
         if form in CROSS_COLUMNS:
             compared[form] = frame.reindex(columns=[*_KEY, *CROSS_COLUMNS[form]])
-    _compare_forms(conn, content, chunk, compared, layouts)
+    _compare_forms(conn, period, chunk, compared, layouts, found)
 
 
 def _rows_of(folder: Path, submissions: Sequence[Submission]) -> pd.DataFrame:
-    frames = []
-    for submission in submissions:
-        frame = read_frame(folder, submission.submission_id)
-        if not frame.empty:
-            frames.append(frame.assign(reporter_code=submission.reporter_code))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    frame = read_frames(folder, [submission.submission_id for submission in submissions])
+    if not frame.empty:
+        reporters = {submission.submission_id: submission.reporter_code for submission in submissions}
+        frame["reporter_code"] = frame["submission_id"].map(reporters)
+    return frame
 
 
 def _attach(by_id: Mapping[str, Submission], content: Batch, validation: Validation) -> None:
@@ -149,18 +191,21 @@ def _attach(by_id: Mapping[str, Submission], content: Batch, validation: Validat
 
 def _compare_forms(
     conn: psycopg.Connection[Any],
-    content: Batch,
+    period: str,
     chunk: Sequence[Submission],
     frames: Mapping[str, pd.DataFrame],
     layouts: Layout,
+    found: ChunkFindings,
 ) -> None:
     """Hold forms 1 and 2 against each other as they stand: of each reporter the newest version, from this batch or else
     loaded before. Rows held back are among them, whichever they come from: an enterprise held back was sent all the
     same."""
     both = [submission for submission in chunk if submission.form in CROSS_COLUMNS]
+    refused = {submission_id for submission_id, findings in found.validation.logs.items() if findings.refused}
+    standing = [submission for submission in both if submission.submission_id not in refused]
     # in order of arrival
-    newest = {(s.form, s.reporter_code): s.submission_id for s in both if not s.refused}
-    touched = {submission.reporter_code for submission in both if not submission.refused}
+    newest = {(submission.form, submission.reporter_code): submission.submission_id for submission in standing}
+    touched = {submission.reporter_code for submission in standing}
     sides: dict[str, pd.DataFrame] = {}
     layout_of: dict[tuple[str, str], Mapping[str, tuple[int, str]]] = dict(layouts)
     for form, columns in CROSS_COLUMNS.items():
@@ -168,19 +213,23 @@ def _compare_forms(
         if not now.empty:
             now = now[now["submission_id"].isin({one for (name, _), one in newest.items() if name == form})]
         absent = sorted(touched - {reporter for (name, reporter) in newest if name == form})
-        earlier, earlier_layouts = _accepted_rows(conn, content.period, form, columns, absent)
+        earlier, earlier_layouts = _accepted_rows(conn, period, form, columns, absent)
         layout_of.update(earlier_layouts)
         if not earlier.empty:
-            content.compared.extend(sorted(set(earlier["submission_id"])))
+            found.compared.extend(sorted(set(earlier["submission_id"])))
         parts = [part for part in (now, earlier) if not part.empty]
         sides[form] = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    judged: set[str] = set()
     if any(not side.empty for side in sides.values()):
         validation = examine_cross_form(*sides.values(), layout_of=layout_of)
-        _attach({submission.submission_id: submission for submission in both}, content, validation)
+        judged = {result.submission_id for result in validation.results}
+        found.validation.take(validation)
     for submission in both:
-        if all(result.suite != CROSS_FORM for result in submission.rule_results):
-            reason = "refused" if submission.refused else "no rows, or a later version of the same batch was compared"
-            submission.rule_results += not_run(submission.form, submission.submission_id, reason, suites=(CROSS_FORM,))
+        if submission.submission_id not in judged:
+            is_refused = submission.submission_id in refused
+            reason = "refused" if is_refused else "no rows, or a later version of the same batch was compared"
+            rest = not_run(submission.form, submission.submission_id, reason, suites=(CROSS_FORM,))
+            found.validation.results.extend(rest)
 
 
 def _accepted_rows(

@@ -14,8 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.settings import PROJECT_ROOT
+from tests.corpus import foreign
+from tests.corpus.book import Book, clean_page
 from tests.corpus.fixtures import Expected, Made, draft, fixtures, load_manifest, make, read_all, shown
+from tests.corpus.judging import read_book, said_by, silently_wrong, truths
 from tests.corpus.messes import TITLES
+from tests.corpus.writing import write
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +93,35 @@ def report(results: Sequence[Result], gone: Sequence[str], seconds: float) -> st
             actual = _cell(one.made.outcome, [shown(finding) for finding in one.made.said])
             equal = "yes" if one.equal else "**no**: " + "; ".join([*one.differences, *one.wrong][:6])
         number = fixture.mess.number
-        lines.append(f"| {number} | {TITLES[number]} | {fixture.name} | {fixture.writer} | {expected} | {actual} | {equal} |")
+        lines.append(
+            f"| {number} | {TITLES[number]} | {fixture.name} | {fixture.writer} | {expected} | {actual} | {equal} |"
+        )
     elsewhere = {(one.made.fixture.mess.number, one.made.fixture.mess.elsewhere) for one in results}
     lines += ["", "Beyond reading:", ""]
     lines += [f"- row {number}: `{test}`" for number, test in sorted(elsewhere) if test]
     lines += [f"- in the manifest, but made by nobody: {name}" for name in gone]
     return "\n".join(lines) + "\n"
+
+
+def foreign_report() -> tuple[str, int]:
+    """The formats that LibreOffice writes beside ours: what comes of each, and the silently wrong values in them."""
+    cases, why = foreign.by_libreoffice()
+    lines = ["", "## The same form in other formats", ""]
+    if why:
+        return "\n".join([*lines, f"not made: {why}", ""]), 0
+    lines += ["| written as | outcome | silently wrong |", "| --- | --- | --- |"]
+    book = Book([clean_page("enterprise_status", (1, 2, 3))], "openpyxl", "")
+    true_rows = truths(book, write(book)[1])
+    total = 0
+    for name, file_name, data, _ in cases:
+        reading = read_book(data, file_name, "2026-10/灵山县")
+        wrong = silently_wrong(reading, true_rows)
+        total += len(wrong)
+        outcome = "refused" if reading.refused else "read"
+        said = ", ".join(dict.fromkeys(code for code, _, _ in said_by(reading)))
+        reasons = "; ".join(one.message_zh for one in reading.findings if one.severity == "E")
+        lines.append(f"| {name} | {outcome} {said} {reasons} | {'; '.join(wrong) or 0} |")
+    return "\n".join([*lines, ""]), total
 
 
 def _cell(outcome: str, findings: Sequence[str]) -> str:
@@ -121,11 +148,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     manifest = load_manifest()
     results, gone = judge(made, manifest), unknown_names(made, manifest)
-    text = report(results, gone, time.monotonic() - began)
+    others, wrong = foreign_report()
+    text = report(results, gone, time.monotonic() - began) + others
     (folder / "report.md").write_text(text, encoding="utf-8")
     print(text)
     print(f"report: {folder / 'report.md'}; workbooks: {folder / 'files'}")
-    return 0 if all(one.equal for one in results) and not gone else 1
+    return 0 if all(one.equal for one in results) and not gone and not wrong else 1
 
 
 if __name__ == "__main__":

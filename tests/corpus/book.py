@@ -7,7 +7,7 @@ in any order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from random import Random
@@ -318,10 +318,10 @@ def _header(page: Page, cells: dict[tuple[int, int], Any], merges: list[tuple[in
             start = index
             cells[top, index] = column.group
         cells[bottom, index] = column.leaf
-        if index + 1 == len(page.columns) or page.columns[index + 1].group != column.group:
-            # of a three-row header the group takes the upper two
-            if index > start or page.depth > 2:
-                merges.append((top, start, bottom - 1, index))
+        is_last = index + 1 == len(page.columns) or page.columns[index + 1].group != column.group
+        # of a three-row header the group takes the upper two
+        if is_last and (index > start or page.depth > 2):
+            merges.append((top, start, bottom - 1, index))
 
 
 def place(page: Page) -> Placed:

@@ -57,7 +57,7 @@ def by_hand() -> Iterator[Foreign]:
     yield "comma-separated, UTF-16", "a.csv", clean("comma").decode().encode("utf-16"), "E-FILE-002"
     yield "flat OpenDocument", "a.fods", _flat_opendocument(), "E-FILE-002"
     yield "Gnumeric", "a.gnumeric", gzip.compress(b'<?xml version="1.0"?><gnm:Workbook/>', mtime=0), "E-FILE-002"
-    yield "SYLK", "a.slk", b"ID;PWXL;N;E\r\nC;Y1;X1;K\"a\"\r\nE\r\n", "E-FILE-002"
+    yield "SYLK", "a.slk", b'ID;PWXL;N;E\r\nC;Y1;X1;K"a"\r\nE\r\n', "E-FILE-002"
     yield "DIF", "a.dif", b'TABLE\r\n0,1\r\n"EXCEL"\r\nVECTORS\r\n0,1\r\n', "E-FILE-002"
     yield "dBase", "a.dbf", b"\x03\x7e\x0b\x03" + bytes(28) + b"\r", "E-FILE-002"
     yield "BIFF2 worksheet", "a.xls", struct.pack("<HHHH", 0x0009, 4, 2, 0x10) + b"\x0a\0\0\0", "E-FILE-002"
@@ -110,7 +110,10 @@ def _strict(data: bytes) -> bytes:
     """The same workbook in the strict variant of the format, as Excel offers it."""
     return _changed(
         data,
-        (b"http://schemas.openxmlformats.org/spreadsheetml/2006/main", b"http://purl.oclc.org/ooxml/spreadsheetml/main"),
+        (
+            b"http://schemas.openxmlformats.org/spreadsheetml/2006/main",
+            b"http://purl.oclc.org/ooxml/spreadsheetml/main",
+        ),
         (
             b"http://schemas.openxmlformats.org/officeDocument/2006/relationships",
             b"http://purl.oclc.org/ooxml/officeDocument/relationships",

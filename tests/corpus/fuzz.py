@@ -114,7 +114,18 @@ def splice(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
     return data[:start] + other[rng.randrange(len(other)) :]
 
 
-_NUMBERS = (b"0", b"-1", b"1e999", b"99999999999999999999", b"1048577", b"16385", b"2147483648", b"NaN", b"", b"4294967295")
+_NUMBERS = (
+    b"0",
+    b"-1",
+    b"1e999",
+    b"99999999999999999999",
+    b"1048577",
+    b"16385",
+    b"2147483648",
+    b"NaN",
+    b"",
+    b"4294967295",
+)
 
 
 def _members(data: bytes) -> list[tuple[str, bytes]]:
@@ -167,7 +178,12 @@ def change_part(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
             case 3:
                 content = _one(rb"<[^>]*>", lambda old: old * rng.choice([2, 50]), content, rng)
             case _:
-                content = _one(rb"[A-Z]{1,3}\d+", lambda old: rng.choice([b"XFD1048576", b"A0", b"ZZZZ9", old + b"9"]), content, rng)
+                content = _one(
+                    rb"[A-Z]{1,3}\d+",
+                    lambda old: rng.choice([b"XFD1048576", b"A0", b"ZZZZ9", old + b"9"]),
+                    content,
+                    rng,
+                )
     members[place] = (name, content)
     return _packed(members)
 

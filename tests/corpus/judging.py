@@ -9,7 +9,7 @@ from typing import Any
 from include.intake.reading import FormTable, WorkbookReading, read_workbook
 from include.intake.reporters import Reporter
 from include.quality.findings import Finding, column_letter
-from tests.corpus.book import Book, Line, Placed, Said
+from tests.corpus.book import Book, Placed, Said
 from tests.unit.sheets import REPORTERS
 
 #: findings about a column as a whole: its cells are blank, and that is said once
@@ -25,7 +25,9 @@ class Truth:
     values: Mapping[str, Any]
 
 
-def read_book(data: bytes, file_name: str, folder: str | None, reporters: Sequence[Reporter] = REPORTERS) -> WorkbookReading:
+def read_book(
+    data: bytes, file_name: str, folder: str | None, reporters: Sequence[Reporter] = REPORTERS
+) -> WorkbookReading:
     return read_workbook(data, file_name, folder, reporters)
 
 
@@ -110,7 +112,3 @@ def _wrong_cells(table: FormTable, true_rows: Sequence[Truth], further: Sequence
                 continue  # loaded as written, and doubted by a comparison of months
             wrong.append(f"{place[0]} row {place[1]} {name}: {value!r} loaded, {true_value!r} is true")
     return wrong
-
-
-def expected_held(book: Book) -> set[int]:
-    return {id(one.line) for one in book.expected if one.code[0] == "R" and isinstance(one.line, Line)}

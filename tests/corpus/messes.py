@@ -34,14 +34,35 @@ from tests.corpus.book import (
 from tests.corpus.writing import ole_container, with_part
 
 TITLES: dict[int, str] = {
-    1: "表头移动、改名、增加、缺少", 2: "两三行合并表头", 3: "表头和单元格中的换行、空格、全角字符", 4: "合计、小计行",
-    5: "WPS 的 .xls、.et", 6: "工作表范围写错", 7: "网页、XML、文本改名为 .xls", 8: "扩展名与内容不符",
-    9: "隐藏的行、列、工作表", 10: "合并的数据单元格", 11: "号码存成数字", 12: "数字写成文本、约数", 13: "无、—、/ 等",
-    14: "日期和月份的各种写法", 15: "范围和单位", 16: "公式未计算", 17: "报告期、县名的位置和矛盾", 18: "同一企业重复、名称不一",
-    19: "一格多个电话", 20: "行业用地方叫法", 21: "一簿多表、一表多簿页", 22: "同一文件报两次", 23: "更正后再报",
-    24: "未报、迟报、未来月份、已关账月份", 25: "加密、带宏、海量空行、百万行", 26: "恶意内容", 27: "单位写错",
+    1: "表头移动、改名、增加、缺少",
+    2: "两三行合并表头",
+    3: "表头和单元格中的换行、空格、全角字符",
+    4: "合计、小计行",
+    5: "WPS 的 .xls、.et",
+    6: "工作表范围写错",
+    7: "网页、XML、文本改名为 .xls",
+    8: "扩展名与内容不符",
+    9: "隐藏的行、列、工作表",
+    10: "合并的数据单元格",
+    11: "号码存成数字",
+    12: "数字写成文本、约数",
+    13: "无、—、/ 等",
+    14: "日期和月份的各种写法",
+    15: "范围和单位",
+    16: "公式未计算",
+    17: "报告期、县名的位置和矛盾",
+    18: "同一企业重复、名称不一",
+    19: "一格多个电话",
+    20: "行业用地方叫法",
+    21: "一簿多表、一表多簿页",
+    22: "同一文件报两次",
+    23: "更正后再报",
+    24: "未报、迟报、未来月份、已关账月份",
+    25: "加密、带宏、海量空行、百万行",
+    26: "恶意内容",
+    27: "单位写错",
     28: "表尾之后的行、旁边的第二张表",
-}  # fmt: skip
+}
 
 XLSX = ("openpyxl", "xlsxwriter", "by-hand")
 ALL = (*XLSX, "xlwt", "odfpy")
@@ -346,7 +367,7 @@ def subtotals(book: Book, rng: Random) -> None:
     page.lines.insert(end + 1, total_line(page, data, "total", "总计"))
 
 
-# ------------------------------------------------------------------------------------------------- 5 to 8 the file itself
+# --------------------------------------------------------------------------------------------- 5 to 8 the file itself
 
 
 @mess(5, "et", writers=("xlwt",), claims=["extension", "bytes"])
@@ -380,14 +401,17 @@ def dimension_too_large(book: Book, rng: Random) -> None:
     book.patches.append(_dimension(b"A1:XFD1048576"))
 
 
-@mess(6, "xls", writers=("xlwt",), claims=["bytes"])
-def dimension_of_xls(book: Book, rng: Random) -> None:
+def _dimension_of_xls(rows: int, columns: int) -> Callable[[Book, Random], None]:
     def change(data: bytes) -> bytes:
         place = data.find(struct.pack("<HH", 0x0200, 14))
         assert place > 0
-        return data[: place + 4] + struct.pack("<IIHHH", 0, 1, 0, 1, 0) + data[place + 18 :]
+        return data[: place + 4] + struct.pack("<IIHHH", 0, rows, 0, columns, 0) + data[place + 18 :]
 
-    book.patches.append(change)
+    return lambda book, rng: book.patches.append(change)
+
+
+mess(6, "xls", writers=("xlwt",), claims=["bytes"])(_dimension_of_xls(1, 1))
+mess(6, "xls-too-large", writers=("xlwt",), claims=["bytes"])(_dimension_of_xls(65_536, 256))
 
 
 def _foreign(writer: str) -> Callable[[Book, Random], None]:
@@ -659,7 +683,8 @@ def dates_written(book: Book, rng: Random) -> None:
     day = line.truth[key]
     line.cells[key] = rng.choice(
         [f"{day.year}年{day.month}月{day.day}日", f"{day.year}.{day.month}.{day.day}", f"{day:%Y%m%d}",
-         float(f"{day:%Y%m%d}"), f"{day:%Y/%m/%d}", f"{day:%Y-%m-%d} 08:30", f"{day.year}.{day.month}.{day.day}".translate(_WIDE)]
+         float(f"{day:%Y%m%d}"), f"{day:%Y/%m/%d}", f"{day:%Y-%m-%d} 08:30",
+         f"{day.year}.{day.month}.{day.day}".translate(_WIDE)]
     )  # fmt: skip
 
 
@@ -715,7 +740,9 @@ def amount_with_unit(book: Book, rng: Random) -> None:
     line, key = book.free(rng, page, ["revenue_wan_yuan", "wage_general", "wage_skilled"])
     value = line.truth[key]
     if key == "revenue_wan_yuan":
-        line.cells[key] = rng.choice([f"{value:g}万", f"{value:g}万元", f"{value * 10000:.0f}元", f"{value / 10000:.5f}亿"])
+        line.cells[key] = rng.choice(
+            [f"{value:g}万", f"{value:g}万元", f"{value * 10000:.0f}元", f"{value / 10000:.5f}亿"]
+        )
     else:
         line.cells[key] = rng.choice([f"{value:g}元", f"{value / 10000:g}万", f"{value:g}元/月", f"{value / 1000:g}k"])
     book.expect("W-VAL-020", page, line, key)
@@ -865,12 +892,17 @@ def _like_first(book: Book, page: Page) -> Page:
     return page
 
 
-# --------------------------------------------------------------------------------------------------- 22 to 24 the ledger
+# ------------------------------------------------------------------------------------------------ 22 to 24 the ledger
 
 _CHAIN = "tests/integration/test_chain.py::"
 
 
-@mess(22, "renamed-copy", claims=["file name", "extension"], elsewhere=_CHAIN + "test_the_same_bytes_under_another_name_change_nothing")
+@mess(
+    22,
+    "renamed-copy",
+    claims=["file name", "extension"],
+    elsewhere=_CHAIN + "test_the_same_bytes_under_another_name_change_nothing",
+)
 def sent_again(book: Book, rng: Random) -> None:
     book.file_name = f"最终版(2){extension(book)}"
 
@@ -882,7 +914,12 @@ def corrected(book: Book, rng: Random) -> None:
     line.cells[key] = line.truth[key] = line.loaded[key] = line.truth[key] + 1
 
 
-@mess(24, "future-month", claims=["frame", "file name"], elsewhere=_CHAIN + "test_a_mistyped_year_is_refused_and_opens_no_month")
+@mess(
+    24,
+    "future-month",
+    claims=["frame", "file name"],
+    elsewhere=_CHAIN + "test_a_mistyped_year_is_refused_and_opens_no_month",
+)
 def future_month(book: Book, rng: Random) -> None:
     for page in book.pages:
         page.frame[2] = "报告期：2062年10月"
@@ -922,7 +959,8 @@ _FIRST_SHEET = "xl/worksheets/sheet1.xml"
 
 
 def _empty_rows(count: int) -> Callable[[bytes], bytes]:
-    rows = b"".join(b'<row r="%d"><c r="B%d" s="0"/><c r="ZZ%d" s="0"/></row>' % (n, n, n) for n in range(500, 500 + count))
+    row = b'<row r="%d"><c r="B%d" s="0"/><c r="ZZ%d" s="0"/></row>'
+    rows = b"".join(row % (n, n, n) for n in range(500, 500 + count))
     return lambda xml: xml.replace(b"</sheetData>", rows + b"</sheetData>")
 
 
@@ -982,7 +1020,8 @@ def yuan_for_wan_yuan(book: Book, rng: Random) -> None:
 @mess(27, "unit-of-header", forms=STATUS, claims=["header stop"])
 def unit_of_the_header(book: Book, rng: Random) -> None:
     page = main(book)
-    page.column("revenue_wan_yuan").leaf = rng.choice(["上年度营业收入（元）", "上年度营业收入(亿元)", "年营业收入（千元）"])
+    headers = ["上年度营业收入（元）", "上年度营业收入(亿元)", "年营业收入（千元）"]
+    page.column("revenue_wan_yuan").leaf = rng.choice(headers)
     book.used.add((0, "revenue_wan_yuan"))
     book.expect("E-HDR-003", page, None, "revenue_wan_yuan")
 

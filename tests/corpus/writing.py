@@ -14,8 +14,9 @@ from typing import Any
 import openpyxl
 import xlsxwriter
 import xlwt
+from odf.element import Element
 from odf.opendocument import OpenDocumentSpreadsheet
-from odf.style import Style, TableColumnProperties
+from odf.style import Style, TableColumnProperties, TableProperties
 from odf.table import CoveredTableCell, Table, TableCell, TableColumn, TableRow
 from odf.text import P
 
@@ -142,10 +143,10 @@ def write_xlwt(grids: Sequence[Grid]) -> bytes:
 
 
 def write_odf(grids: Sequence[Grid]) -> bytes:
+    # odfpy declares what any document of the process has used so far: every one begins anew here
+    Element.namespaces.clear()
     book = OpenDocumentSpreadsheet()
     hidden_style = Style(name="hidden-sheet", family="table")
-    from odf.style import TableProperties
-
     hidden_style.addElement(TableProperties(display="false"))
     book.automaticstyles.addElement(hidden_style)
     plain = Style(name="plain-column", family="table-column")
@@ -195,6 +196,9 @@ def _odf_cell(value: Any, span: tuple[int, int] | None) -> Any:
     return cell
 
 
+_HIDDEN_SHEET, _HIDDEN_ROW = ' state="hidden"', ' hidden="1"'
+
+
 def write_by_hand(grids: Sequence[Grid]) -> bytes:
     """OOXML written as text: inline strings, no styles but one for dates, no dimension, no shared strings."""
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -216,8 +220,7 @@ def write_by_hand(grids: Sequence[Grid]) -> bytes:
         f'Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
         "xl/workbook.xml": f'{head}<workbook xmlns="{main}" xmlns:r="{office}"><sheets>'
         + "".join(
-            f'<sheet name="{escape(grid.name)}" sheetId="{n}"{" state=" + chr(34) + "hidden" + chr(34) if grid.hidden else ""} '
-            f'r:id="rId{n}"/>'
+            f'<sheet name="{escape(grid.name)}" sheetId="{n}"{_HIDDEN_SHEET if grid.hidden else ""} r:id="rId{n}"/>'
             for n, grid in enumerate(grids, start=1)
         )
         + "</sheets></workbook>",
@@ -250,7 +253,7 @@ def _sheet_xml(grid: Grid, namespace: str) -> str:
         lines.append(f"<cols>{columns}</cols>")
     lines.append("<sheetData>")
     for row in sorted(rows):
-        lines.append(f'<row r="{row + 1}"{" hidden=" + chr(34) + "1" + chr(34) if row in grid.hidden_rows else ""}>')
+        lines.append(f'<row r="{row + 1}"{_HIDDEN_ROW if row in grid.hidden_rows else ""}>')
         for column, value in rows[row]:
             at = cell_address(row + 1, column)
             if isinstance(value, Formula):
@@ -372,7 +375,7 @@ WRITERS: Mapping[str, tuple[str, Writer]] = {
     "tabbed": (".xls", write_tabbed),
     "comma": (".xlsx", write_comma),
 }
-"""Name of a writer -> usual extension and function. ``libreoffice-*`` are converted in one batch (``libreoffice.py``)."""
+"""Name of a writer -> usual extension and function; ``libreoffice-*`` are converted in one batch."""
 
 
 def grids_of(book: Book) -> tuple[list[Grid], dict[int, Placed]]:

@@ -176,6 +176,6 @@ def test_a_collection_of_one_period_announces_it_alone(
     import include.pipeline.collect as pipeline
 
     found = pipeline.CollectResult(periods=["2026-09", "2026-10"], files=2, new=2, duplicates=0, refused=0)
-    monkeypatch.setattr(pipeline, "collect", lambda inbox: found)
+    monkeypatch.setattr(pipeline, "collect", lambda inbox, reopen=None: found)
     collect = dags["collect_submissions"].get_task("collect").python_callable
     assert collect(params={"inbox": None}, partition_key=asked_for) == announced

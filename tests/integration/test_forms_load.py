@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import openpyxl
+import psycopg
 import pytest
 
 from include.forms.model import load_forms
@@ -21,6 +23,7 @@ from include.pipeline.publish import check_gate, render
 from include.pipeline.validate import validate_batch
 from include.settings import get_settings
 from include.warehouse.connection import connect
+from include.warehouse.migrate import MIGRATIONS, migrate
 from tests.workbooks import arrives, uscc, write_form
 
 PERIOD, COUNTY, CODE = "2026-03", "灵山县", "450721"
@@ -169,3 +172,23 @@ def test_a_reporter_that_sent_only_what_it_does_not_owe_has_sent_nothing_owed(in
     with connect() as conn:
         rows = {row[0]: row for row in summary.reporter_rows(conn, PERIOD)}
     assert rows[COUNTY][1:4] == ("0/3", "—", "未报送")
+
+
+def test_the_longer_key_reaches_partitions_that_hold_rows(scratch_database: str, tmp_path: Path) -> None:
+    for path in sorted(MIGRATIONS.glob("*.sql"))[:3]:
+        shutil.copy(path, tmp_path)
+    key = "'s', 'Sheet1', 5, '2026-01', '450721'"
+    with psycopg.connect(scratch_database) as conn:
+        migrate(conn, tmp_path)
+        conn.execute(
+            "create table raw.subsidy_payment_2026_01 partition of raw.subsidy_payment for values in ('2026-01')"
+        )
+        named = "(submission_id, sheet, source_row, period, county_code"
+        conn.execute(f"insert into raw.subsidy_payment {named}) values ({key})".encode())
+        conn.commit()
+        migrate(conn)
+        assert conn.execute("select source_row, source_column from raw.subsidy_payment").fetchall() == [(5, "")]
+        # a second line of the same row of the sheet, in the partition and through the parent; never the same twice
+        conn.execute(f"insert into raw.subsidy_payment_2026_01 {named}, source_column) values ({key}, 'K')".encode())
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            conn.execute(f"insert into raw.subsidy_payment {named}, source_column) values ({key}, 'K')".encode())

@@ -93,3 +93,7 @@ def size_of(data: bytes) -> int:
 
 def is_leader() -> bool:
     return os.getpgid(0) == os.getpid()
+
+
+def environment() -> dict[str, str]:
+    return dict(os.environ)

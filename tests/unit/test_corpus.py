@@ -5,10 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from include.intake.reading import identify_workbook
 from include.quality.findings import catalogue
+from include.settings import PROJECT_ROOT
 from tests.corpus.__main__ import judge, report, unknown_names
 from tests.corpus.fixtures import Made, fixtures, load_manifest, make, read_all
 from tests.corpus.messes import MESSES, TITLES
+from tests.unit.sheets import REPORTERS
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +30,13 @@ def test_every_fixture_comes_out_as_the_manifest_says(corpus: list[Made]) -> Non
     assert "silently wrong values: 0" in text and f"fixtures: {len(corpus)}" in text
 
 
+def test_identifying_a_file_says_what_reading_it_says(corpus: list[Made]) -> None:
+    for one in corpus:
+        if one.data is not None and one.reading is not None:
+            found = identify_workbook(one.data, one.book.file_name, one.book.folder, REPORTERS)
+            assert found == one.reading.identification, one.fixture.name
+
+
 def test_the_same_corpus_comes_out_of_every_run(corpus: list[Made]) -> None:
     again = make([one.fixture for one in corpus[::9]], with_libreoffice=False)
     assert [one.data for one in again] == [one.data for one in corpus[::9]]
@@ -41,6 +51,14 @@ def test_every_row_of_the_table_has_fixtures_by_two_programs() -> None:
     assert [number for number, names in programs.items() if len(names) < 2 and number != 7] == []
     assert min(Counter(one.mess.number for one in listed).values()) >= 2
     assert {key for key in MESSES} == {f"{one.mess.number:02d}-{one.mess.name}" for one in listed}
+
+
+def test_the_tests_named_for_the_ledger_and_the_rules_exist() -> None:
+    for one in MESSES.values():
+        path, _, name = one.elsewhere.partition("::")
+        if path:
+            text = (PROJECT_ROOT / path).read_text(encoding="utf-8")
+            assert not name or f"def {name}(" in text, one.elsewhere
 
 
 def test_the_manifest_names_known_codes_only() -> None:

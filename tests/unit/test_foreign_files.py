@@ -15,7 +15,9 @@ CASES = list(foreign.by_hand())
 FOLDER = "2026-10/灵山县"
 
 
-@pytest.mark.parametrize(("file_name", "data", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(
+    ("file_name", "data", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
 def test_every_foreign_file_has_an_outcome_and_a_reason(file_name: str, data: bytes, expected: str) -> None:
     reading = read_book(data, file_name, FOLDER)
     assert identify_workbook(data, file_name, FOLDER, REPORTERS) == reading.identification

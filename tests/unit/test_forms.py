@@ -12,7 +12,7 @@ import yaml
 from include.forms import model
 from include.forms.model import FORMS_FOLDER, FormError, header_rows, load_forms, parse_form
 from include.forms.words import load_words
-from include.intake.headers import header_index
+from include.intake import headers
 from include.quality.findings import column_letter
 from include.settings import PROJECT_ROOT
 from tests.unit.sheets import ENTERPRISE, POST, lay_out, only_table, to_xls, to_xlsx
@@ -129,18 +129,22 @@ def test_header_rows_of_a_version_have_its_order_and_texts() -> None:
     assert header_rows(load_forms()["enterprise_status"], "2022.1").rows[0][place] == "本月新招人数"
 
 
+def forget_forms() -> None:
+    """The forms are read anew, and with them what was looked up in them."""
+    for kept in (load_forms, headers.header_index, headers._read_path):
+        kept.cache_clear()
+
+
 @pytest.fixture
 def own_forms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the forms folder that is in use until the test ends."""
     folder = tmp_path / "forms"
     shutil.copytree(FORMS_FOLDER, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     monkeypatch.setattr(model, "FORMS_FOLDER", folder)
-    load_forms.cache_clear()
-    header_index.cache_clear()
+    forget_forms()
     yield folder
     monkeypatch.undo()
-    load_forms.cache_clear()
-    header_index.cache_clear()
+    forget_forms()
 
 
 def test_a_new_version_is_an_edit_of_the_yaml(own_forms: Path) -> None:
@@ -153,8 +157,7 @@ def test_a_new_version_is_an_edit_of_the_yaml(own_forms: Path) -> None:
         "headers": {"headcount": "期末从业人数", "hired": {"group": "人员流动", "header": "流入"}},
     }
     path.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), encoding="utf-8")
-    load_forms.cache_clear()
-    header_index.cache_clear()
+    forget_forms()
     version = load_forms()["enterprise_status"].current_version
     assert version.name == "2027.1" and len(version.headers) == 40
     assert {"职工人数/期末从业人数", "人员流动/流入"} <= set(version.fingerprint)
@@ -178,7 +181,7 @@ def test_a_new_form_is_a_yaml_file(own_forms: Path) -> None:
                     for name, text in (("fair", "招聘会名称"), ("place", "举办地点"), ("host", "主办单位"))],
     }  # fmt: skip
     (own_forms / "job_fair.yaml").write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
-    load_forms.cache_clear()
+    forget_forms()
     table = only_table(to_xlsx(lay_out("job_fair", [{"fair": "春风行动", "place": "灵城", "host": "灵山县"}])))
     assert table.form == "job_fair" and table.columns["place"] == ["灵城"]
 

@@ -13,7 +13,7 @@ from include.intake.identity import (
     find_reporters,
     identify,
 )
-from tests.unit.sheets import REPORTERS, codes
+from tests.unit.sheets import REPORTERS, codes, reporter
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,13 @@ def test_find_period(text: str, found: tuple[str | None, int | None]) -> None:
 )
 def test_find_reporters(text: str, found: tuple[str, ...]) -> None:
     assert find_reporters(text, REPORTERS) == found
+
+
+def test_human_resources_are_no_county() -> None:
+    """资源县 stands inside 人力资源县级中心, where nobody means it."""
+    ziyuan = reporter("450329", "资源县", "450300", "桂林市")
+    assert find_reporters("灵山县人力资源县级中心", (*REPORTERS, ziyuan)) == ("450721",)
+    assert find_reporters("资源县人力资源和社会保障局", (*REPORTERS, ziyuan)) == ("450329",)
 
 
 def test_second_row_in_one_cell_and_in_several() -> None:

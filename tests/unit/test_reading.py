@@ -23,6 +23,7 @@ from tests.unit.sheets import (
     to_ods,
     to_xls,
     to_xlsx,
+    with_part,
 )
 
 NAMES = [field.name for field in load_forms()["enterprise_status"].fields]
@@ -310,6 +311,63 @@ def test_a_number_merged_over_rows_is_not_counted_twice() -> None:
     table = only_table(to_xlsx(layout))
     assert table.columns["shortage_now"] == [3, None]
     assert [(finding.code, finding.row) for finding in table.findings] == [("R-VAL-001", 6), ("R-MRG-001", 5)]
+
+
+def test_what_is_left_under_a_merged_number_is_not_read() -> None:
+    """A program can leave a value in a covered cell: nobody sees it, so it is no figure of the report."""
+    layout = lay_out("labour_demand", [POST, {**POST, "post": "钳工"}])
+    column = layout.at["planned_hires"]
+    layout.cells[4, column] = 8
+    data = with_part(
+        to_xlsx(layout, adjust=lambda book: book.worksheets[0].cell(6, column + 1, 9)),
+        "xl/worksheets/sheet1.xml",
+        lambda xml: xml.replace(b'<mergeCells count="', b'<mergeCells count="1').replace(
+            b"</mergeCells>", b'<mergeCell ref="I5:I6"/></mergeCells>'
+        ),
+    )
+    table = only_table(data)
+    assert column == 8 and table.columns["planned_hires"] == [8, None]
+    assert [(finding.code, finding.cell) for finding in table.findings] == [("R-MRG-001", "I5")]
+
+
+def test_a_number_merged_over_two_columns_belongs_to_neither() -> None:
+    layout = lay_out(rows=[ENTERPRISE, second(women=7)])
+    place = (5, layout.at["women"], 5, layout.at["local_county"])
+    layout.merges.append(place)
+    table = only_table(to_xlsx(layout))
+    (finding,) = table.findings
+    assert (finding.code, finding.cell, finding.row) == ("R-MRG-002", "Q6", 6)
+    assert "女职工" in finding.message_zh and "县内户籍" in finding.message_zh
+
+
+def test_a_cell_far_to_the_right_is_named_and_does_not_hide_the_header() -> None:
+    layout = lay_out()
+    layout.cells[4, 5_000] = "演示"
+    (finding,) = only_table(to_xlsx(layout)).findings
+    assert (finding.code, finding.cell) == ("W-HDR-003", "GJI5")
+
+
+def test_an_enterprise_named_like_a_total_is_data_by_its_code() -> None:
+    rows = [ENTERPRISE, second(enterprise_name="灵山县万象合计")]
+    assert only_table(to_xlsx(lay_out(rows=rows))).columns["enterprise_name"][1] == "灵山县万象合计"
+
+
+def test_a_form_on_a_sheet_named_as_a_note_is_read() -> None:
+    posts = lay_out("labour_demand", [POST], sheet="说明")
+    notes = Layout("填表说明", {(0, 0): "企业名称", (1, 0): "企业情况表的填报说明"})
+    reading = read(to_xlsx(lay_out(), posts, notes))
+    assert reading.identification.forms == ["enterprise_status", "labour_demand"] and reading.findings == []
+
+
+def test_unit_of_the_group_in_the_middle_of_a_joined_header() -> None:
+    layout = lay_out()
+    for name, leaf in (("wage_general", "普工"), ("wage_skilled", "技工")):
+        layout.cells[3, layout.at[name]] = f"月平均工资（元）{leaf}"
+        layout.cells.pop((2, layout.at[name]), None)
+    layout.merges = [merge for merge in layout.merges if merge[1] != layout.at["wage_general"]]
+    layout.put(0, "wage_skilled", 5200)
+    table = only_table(to_xlsx(layout))
+    assert table.columns["wage_skilled"] == [5200.0] and table.findings == []
 
 
 def test_formula_never_calculated() -> None:

@@ -119,6 +119,51 @@ def test_phone_stored_as_a_number_keeps_its_digits() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "cell",
+    ["0777-6521234、13812345678", "0777-6521234\n13812345678", "0777-6521234 / 13812345678", "0777-6521234 13812345678",
+     "０７７７-6521234；13812345678", "0777-6521234,13812345678,"],
+)  # fmt: skip
+def test_several_phones_in_a_cell_are_kept_and_told_apart(cell: str) -> None:
+    assert read("enterprise_status", "phone", cell, "")[0] == ["0777-6521234、13812345678", None]
+
+
+def test_a_phone_with_a_name_or_a_blank_inside_is_one() -> None:
+    assert read("enterprise_status", "phone", "0777 6521234", "办公室0777-6521234")[0] == [
+        "0777 6521234",
+        "办公室0777-6521234",
+    ]
+
+
+def test_a_phone_number_that_lost_its_leading_zero_is_not_kept() -> None:
+    """07776521234 typed into a number cell is 7776521234, nobody's number; 6521234 and 4008001234 are whole."""
+    assert read("enterprise_status", "phone", 7776521234.0, 6521234.0, 4008001234.0, 13812345678.0) == (
+        [None, "6521234", "4008001234", "13812345678"],
+        [("W-VAL-023", "C5")],
+    )
+    target = field("enterprise_status", "phone")
+    place = Place("enterprise_status", "表", 2, target.header, [5])
+    (finding,) = normalise(target, [7776521234.0], place).findings
+    assert "6521" not in finding.message_zh and "0 已丢失" in finding.message_zh
+
+
+@pytest.mark.parametrize("cell", ["3\n5", "12 7", "3 500 00", "3\r\n500"])
+def test_two_numbers_in_one_cell_are_never_one(cell: str) -> None:
+    assert read("enterprise_status", "women", cell) == ([None], [("W-VAL-003", "C5")])
+
+
+@pytest.mark.parametrize(("cell", "number"), [("1 234", 1234), ("12 345 678", 12345678), (" 30 人\n", 30), ("3 人", 3)])
+def test_blanks_that_separate_thousands_or_units_are_none(cell: str, number: int) -> None:
+    assert read("enterprise_status", "women", cell)[0] == [number]
+
+
+def test_two_wages_on_two_lines_are_no_wage() -> None:
+    target = field("labour_demand", "wage_min")
+    result = normalise(target, ["3500\n5000"], Place("labour_demand", "s", 0, "月薪（元）", [5]))
+    assert result.values == {"wage_min": [None], "wage_max": [None]}
+    assert [finding.code for finding in result.findings] == ["W-VAL-012"]
+
+
 def test_personal_values_are_masked_in_findings() -> None:
     target = field("subsidy_payment", "person_id")
     place = Place("subsidy_payment", "台账", 7, "身份证号", [9])

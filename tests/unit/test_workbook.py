@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from include.intake import workbook
 from include.intake.limits import load_limits
 from include.intake.reading import read_workbook
-from include.intake.scanning import scan_biff, scan_ods, scan_xlsb_sheet, scan_xlsx_sheet, xlsb_sheets
+from include.intake.scanning import biff_stream, scan_biff, scan_ods, scan_xlsb_sheet, scan_xlsx_sheet, xlsb_sheets
 from include.intake.workbook import Refused, open_workbook
 from include.quality.findings import Finding
 from tests.unit.sheets import REPORTERS, lay_out, to_ods, to_xls, to_xlsx, with_part
@@ -148,6 +148,65 @@ def test_truncated_files() -> None:
         assert refusal(data[: len(data) * 2 // 3]).code == "E-FILE-006"
 
 
+@pytest.mark.parametrize("named", [b"UTF-16", b"cp037", b"no such set", b"utf-7"])
+def test_xml_in_another_character_set_is_not_looked_into(named: bytes) -> None:
+    """A declaration written in it would not be seen; and every program writes UTF-8."""
+
+    def change(old: bytes) -> bytes:
+        return b'<?xml version="1.0" encoding="' + named + b'"?>' + old[old.find(b"<workbook") :]
+
+    assert refusal(with_part(to_xlsx(lay_out()), "xl/workbook.xml", change)).code == "E-FILE-006"
+
+
+def test_a_table_of_strings_that_states_two_thousand_million_is_refused_before_room_is_made_for_them() -> None:
+    def lie(old: bytes) -> bytes:
+        return re.sub(rb'uniqueCount="[0-9]+"', b'uniqueCount="2147483648"', old)
+
+    assert refusal(with_part(to_xlsx(lay_out()), "xl/sharedStrings.xml", lie)).code == "E-FILE-006"
+
+
+def test_damaged_parts_that_still_inflate_are_refused_by_their_checksum() -> None:
+    """4700 in the sheet becomes 4800 by one flipped bit of the archive: nothing but the checksum tells."""
+    data = to_xlsx(lay_out())
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        right = archive.getinfo("xl/worksheets/sheet1.xml").CRC
+    assert struct.pack("<I", right) in data
+    changed = data.replace(struct.pack("<I", right), struct.pack("<I", right ^ 1))
+    assert refusal(changed).code == "E-FILE-006"
+
+
+def with_dimension(rows: int, columns: int) -> bytes:
+    data = to_xls(lay_out())
+    place = data.find(struct.pack("<HH", 0x0200, 14)) + 4
+    return data[:place] + struct.pack("<IIHHH", 0, rows, 0, columns, 0) + data[place + 14 :]
+
+
+def test_dimension_of_xls_is_not_believed_and_one_beyond_the_format_is_refused() -> None:
+    """Room is made for as many cells as are stated: 134 million rows of 29 columns would ask for 155 GB."""
+    for rows, columns in ((1, 1), (65_536, 256)):
+        assert len(open_workbook(with_dimension(rows, columns), "a.xls").sheets[0].rows) == 5
+    assert refusal(with_dimension(0x0800000D, 29)).code == "E-FILE-006"
+
+
+def test_xls_whose_records_end_early_is_refused() -> None:
+    stream = biff_stream(to_xls(lay_out()))
+    assert stream is not None
+    end = stream.find(struct.pack("<HH", 0x0200, 14))
+    for cut in (stream[: end + 8], stream[: end + 18]):
+        with pytest.raises(struct.error):
+            scan_biff(cut)
+
+
+def test_two_sheets_of_one_name_are_refused() -> None:
+    """Which of them is bounded and which is read would be left to chance."""
+    data = with_part(
+        to_xlsx(lay_out(sheet="甲"), lay_out(sheet="乙")),
+        "xl/workbook.xml",
+        lambda old: old.replace("乙".encode(), "甲".encode()),
+    )
+    assert refusal(data).code == "E-FILE-006"
+
+
 def sheet_xml(cells: bytes) -> bytes:
     return (
         b'<?xml version="1.0"?><worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
@@ -164,6 +223,8 @@ def sheet_xml(cells: bytes) -> bytes:
         b'<row><c r="A1"><v>1</v></c><c x=">" r="XFD1048576"><v>1</v></c></row>',
         b'<row r="1048576"><c r="A1"><v>1</v></c><c r="ZZ1"><v>1</v></c><c><v>1</v></c></row>',
         b'<row r="1"><c r="A1"><v>1</v></c><y:c xmlns:y="u" r="XFD1048576"><v>1</v></y:c></row>',
+        b'<row r="1"><c r="A1"><v>1</v></c><c r="H99999999999999999999"><v>1</v></c></row>',
+        b'<row r="99999999999999999999"><c><v>1</v></c><c r="A1"><v>1</v></c></row>',
     ],
 )
 def test_a_cell_in_the_far_corner_is_refused_before_it_is_laid_out(cells: bytes) -> None:

@@ -105,6 +105,17 @@ def test_what_a_job_prints_never_mixes_with_its_reply_and_what_it_logs_comes_bac
     assert ("a.reader", logging.WARNING, "worth knowing: 7") in caplog.record_tuples
 
 
+def test_a_job_has_no_secret_in_its_environment(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = ("WAREHOUSE_URL", "PERSON_HASH_KEY", "WEBHOOK_SECRET", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "PGPASSWORD")
+    for name in given:
+        monkeypatch.setenv(name, "not for readers")
+    monkeypatch.setenv("LIMITS_FILE", "/somewhere")
+    with Workers(1, TIGHT, secrets=True) as trusted:
+        assert {trusted.run(jobs.environment)[name] for name in given} == {"not for readers"}
+    found = workers.run(jobs.environment)
+    assert "not for readers" not in found.values() and found["LIMITS_FILE"] == "/somewhere"
+
+
 def test_large_requests_and_replies(workers: Workers) -> None:
     assert len(workers.run(jobs.give, 5_000_000)) == 5_000_000
     assert workers.run(jobs.size_of, bytes(5_000_000)) == 5_000_000
@@ -146,6 +157,23 @@ def test_a_child_that_died_while_idle_is_replaced_unnoticed(workers: Workers) ->
     pid = workers.run(jobs.process)
     os.kill(pid, signal.SIGKILL)
     assert workers.run(jobs.double, 3) == 6
+
+
+def test_a_function_of_the_module_that_python_was_started_with_is_found_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "started.py").write_text(
+        "from include.intake.workers import Workers\n"
+        "def triple(number):\n    return 3 * number\n"
+        "if __name__ == '__main__':\n"
+        "    with Workers(1) as workers:\n        print(workers.run(triple, 5))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-m", "started"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (run.stdout, run.returncode) == ("15\n", 0), run.stderr
 
 
 def test_a_child_ends_when_its_starter_is_killed(tmp_path: Path) -> None:
@@ -205,12 +233,14 @@ def test_a_hostile_file_costs_only_itself(tmp_path: Path) -> None:
     slow.write_bytes(with_rows(b"<f>" * 2_500_000))
     row = "".join(f'<c r="{letter}{{0}}"><v>{{0}}</v></c>' for letter in "ABCDEFGHIJ")
     large.write_bytes(with_rows("".join(f"<row>{row.format(n)}</row>" for n in range(1, 100_001)).encode()))
-    limits = replace(load_limits(), seconds=3.0, memory_bytes=128 * 1024 * 1024)
-    with Workers(2, limits) as workers:
-        jobs_given = [
-            (path, f"{path.name}.xlsx", "2026-10/灵山县", REPORTERS) for path in (good, slow, good, large, good)
-        ]
-        found = [workers.identify(*arguments) for arguments in jobs_given]
+    found = []
+    for limits, names in (
+        (replace(load_limits(), seconds=3.0), (good, slow, good)),
+        (replace(load_limits(), memory_bytes=128 * 1024 * 1024), (large, good)),
+    ):
+        with Workers(2, limits) as workers:
+            given = [(path, f"{path.name}.xlsx", "2026-10/灵山县", REPORTERS) for path in names]
+            found += workers.identify_all(given)
     assert [[finding.code for finding in one.findings] for one in found] == [[], ["E-FILE-012"], [], ["E-FILE-013"], []]
     over_time, over_memory = found[1].findings[0].message_zh, found[3].findings[0].message_zh
     assert "“slow.xlsx”读取了 3 秒" in over_time and "重新报送" in over_time
