@@ -317,9 +317,19 @@ def _score(
     return count
 
 
-def find_header(form: Form, grid: Sequence[Sequence[tuple[str, tuple[int, int]]]]) -> Header | None:
+Paths = dict[tuple[int, int], list[tuple[int, tuple[str, ...]]]]
+"""(first, last) header row -> (column, header texts from top to bottom) of every column."""
+
+
+def find_header(
+    form: Form, grid: Sequence[Sequence[tuple[str, tuple[int, int]]]], paths: Paths | None = None
+) -> Header | None:
     """The header rows of a form in a grid of :func:`header_grid`: the rows that recognise the most headers, the fewest
-    rows of them. ``None`` when fewer than three are recognised."""
+    rows of them. ``None`` when fewer than three are recognised.
+
+    ``paths`` keeps what was worked out of this grid for the forms asked for before.
+    """
+    paths = {} if paths is None else paths
     index = header_index(form.name)
     likely = [
         sum(
@@ -338,7 +348,11 @@ def find_header(form: Form, grid: Sequence[Sequence[tuple[str, tuple[int, int]]]
             first = last - depth + 1
             if first < 0 or sum(likely[first : last + 1]) < LEAST_MATCHES:
                 continue
-            columns = [(c, _path(grid, first, last, c)) for c in range(len(grid[last]))]
+            if best is not None and 4 * sum(likely[first : last + 1]) < best[0]:
+                continue  # a likely cell counts for one field and three more at most
+            columns = paths.get((first, last))
+            if columns is None:
+                columns = paths[first, last] = [(c, _path(grid, first, last, c)) for c in range(len(grid[last]))]
             means = [_read_path(form.name, path) for _, path in columns]
             count = _score(columns, means, grid[first], grid[last])
             if count < LEAST_MATCHES or not any(found for found, _ in means):

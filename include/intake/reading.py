@@ -19,6 +19,7 @@ from include.forms.words import load_words
 from include.intake.headers import (
     Header,
     HeaderColumn,
+    Paths,
     find_header,
     header_grid,
     header_key,
@@ -46,6 +47,8 @@ log = logging.getLogger(__name__)
 META_SHEET = "_meta"
 _FRAME_UNITS = re.compile(r"单位:((?:[万千亿]?元|人|[、,/和])+)")
 _MONEY_UNITS = re.compile(r"[万千亿]?元")
+_BLANK = "R-VAL-001"
+_COUNTED = ("integer", "decimal", "money")
 #: Rows named one by one in a message; the count is always exact.
 _NAMED_ROWS = 20
 
@@ -292,7 +295,8 @@ def _has_content(sheet: Sheet) -> bool:
 def _form_of(sheet: Sheet) -> _FormSheet | None:
     """The form that a sheet holds: named by a title in its first rows, else by its own name, else by its headers."""
     grid = header_grid(sheet.rows, sheet.merges)
-    headers = {name: header for name, form in load_forms().items() if (header := find_header(form, grid))}
+    paths: Paths = {}
+    headers = {name: header for name, form in load_forms().items() if (header := find_header(form, grid, paths))}
     if not headers:
         return None
     first = min(header.first_row for header in headers.values())
@@ -763,6 +767,8 @@ def _take_rows(
             number = number_of.get(row - body.first)
             if number is not None:
                 gaps.setdefault(index, {})[number] = kind
+    untouched = _untouched_rows(fields, cells, body) if wide is None else {}
+    table.log.extend(_untouched(item, column, row) for row, column in untouched.items())
     line_of = wide.line_of if wide else {}
     taken: dict[str, list[Any]] = {}
     amounts: list[AmountColumn] = []
@@ -778,7 +784,7 @@ def _take_rows(
             amounts.append(AmountColumn(column, result.values[_field(column).name], unusable))
         else:
             taken |= result.values
-        table.log.extend(findings)
+        table.log.extend(f for f in findings if f.code != _BLANK or f.row not in untouched)
         table.cells_read += len(rows)
         table.cells_filled += len(rows) - values.count("")
     letters = [""] * len(rows)
@@ -794,6 +800,34 @@ def _take_rows(
     table.sheet_of_row += [item.sheet.name] * len(rows)
     table.source_rows += rows
     table.source_columns += letters
+
+
+def _untouched_rows(
+    fields: Sequence[HeaderColumn], cells: Mapping[int, list[Any]], body: _Body
+) -> dict[int, HeaderColumn]:
+    """1-based rows in which no figure at all was filled in, with the first column that asks for one: an enterprise that
+    the template listed and nobody reported. One problem to its clerk, not one a column."""
+    asked = [column for column in fields if _field(column).required and _field(column).columns[0].type in _COUNTED]
+    if len(asked) < 2:
+        return {}
+    values = [cells[column.index] for column in asked]
+    return {
+        body.first + position + 1: asked[0]
+        for position in body.data
+        if all(column[position] == "" for column in values)
+    }
+
+
+def _untouched(item: _FormSheet, column: HeaderColumn, row: int) -> Finding:
+    return Finding(
+        "R-ROW-001",
+        form=item.form.name,
+        sheet=item.sheet.name,
+        row=row,
+        column=_field(column).name,
+        cell=cell_address(row, column.index),
+        params={"row": row},
+    )
 
 
 def _row_totals(

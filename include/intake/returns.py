@@ -1,17 +1,17 @@
 """What goes back to a county: one workbook per reporter and month, always showing how the month stands now.
 
 ``outbox/<period>/退回表/<reporter>/`` holds one of three: ``…-退回表.xlsx`` (something must be mended),
-``…-请核对.xlsx`` (all is loaded, some figures are to be checked or explained), ``…-回执.xlsx`` (nothing to do). What is in
-it is read from the ledger and the landing store, so writing it again gives the same bytes. A file that belongs to no
-reporter or no month comes back by itself, under ``未识别``.
+``…-请核对.xlsx`` (all is loaded, some figures are to be checked or explained), ``…-回执.xlsx`` (nothing to do). It is
+written from the ledger and the landing store alone, so writing it again gives the same bytes. A file that belongs to
+no reporter or no month comes back by itself, under ``未识别``.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -110,15 +110,33 @@ def return_reporter(conn: psycopg.Connection, period: str, reporter: Reporter, w
     The county's files are copied in a child process with limits. A file that cannot be copied within them is named in
     the list of problems all the same.
     """
-    month = month_of(conn, period, reporter)
-    folder = return_folder(period, reporter)
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = f"{reporter.reporter_name}-{period}"
-    destination = folder / f"{stem}-{month.kind}.xlsx"
-    _write_within_limits(month, destination, workers)
-    for kind in {TO_MEND, TO_CHECK, RECEIPT} - {month.kind}:
-        (folder / f"{stem}-{kind}.xlsx").unlink(missing_ok=True)
+    [destination] = return_reporters(conn, period, [reporter], workers)
     return destination
+
+
+def return_reporters(
+    conn: psycopg.Connection, period: str, reporters: Iterable[Reporter], workers: Workers
+) -> Iterator[Path]:
+    """:func:`return_reporter` for many, written side by side; the paths in the order given, as they are done."""
+    waiting: deque[tuple[Month, Path]] = deque()
+
+    def jobs() -> Iterator[tuple[Month, Path]]:
+        for reporter in reporters:
+            month = month_of(conn, period, reporter)
+            folder = return_folder(period, reporter)
+            folder.mkdir(parents=True, exist_ok=True)
+            waiting.append((month, folder / f"{reporter.reporter_name}-{period}-{month.kind}.xlsx"))
+            yield waiting[-1]
+
+    for outcome in workers.map(write_month, jobs()):
+        month, destination = waiting.popleft()
+        if isinstance(outcome.error, JobKilled):
+            workers.run(write_month, _list_alone(month), destination)
+        else:
+            outcome.get()
+        for kind in {TO_MEND, TO_CHECK, RECEIPT} - {month.kind}:
+            destination.with_name(f"{month.reporter_name}-{period}-{kind}.xlsx").unlink(missing_ok=True)
+        yield destination
 
 
 def return_unplaced(
@@ -149,30 +167,16 @@ def return_unplaced(
         listed=tuple(ListedFinding(key="", finding=finding, file=0) for finding in findings),
     )
     destination = folder / f"{safe_stem(file_name)}-{path.name[:8]}-{TO_MEND}.xlsx"
-    _write_within_limits(month, destination, workers)
-    return destination
-
-
-def _write_within_limits(month: Month, destination: Path, workers: Workers) -> None:
     try:
         workers.run(write_month, month, destination)
     except JobKilled:
-        # one of the county's files is more than the copying program can bear: the list alone then
-        bare = tuple(_File(f.path, None, f.file_name, f.titles, f.sheets) for f in month.files)
-        workers.run(
-            write_month,
-            Month(
-                month.reporter_name,
-                month.period,
-                month.is_sample,
-                month.due_on,
-                month.forms,
-                bare,
-                month.listed,
-                month.counts,
-            ),
-            destination,
-        )
+        workers.run(write_month, _list_alone(month), destination)
+    return destination
+
+
+def _list_alone(month: Month) -> Month:
+    """The month without its files, for when one of them is more than the copying program can bear."""
+    return replace(month, files=tuple(replace(file, file_kind=None) for file in month.files))
 
 
 def write_month(month: Month, destination: Path) -> None:

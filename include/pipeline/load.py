@@ -23,7 +23,7 @@ from include.intake import finding_ledger, ledger
 from include.intake.calendar import SHANGHAI
 from include.intake.periods import revision_of
 from include.intake.reporters import load_reporters
-from include.intake.returns import return_reporter
+from include.intake.returns import return_reporters
 from include.intake.versions import (
     Comparison,
     compare,
@@ -311,14 +311,14 @@ def _close_receipts(conn: psycopg.Connection, content: Batch, now: datetime) -> 
                 received_at=receipt.received_at,
             )
     touched = sorted({r.reporter_code for r in receipts.values() if r.reporter_code} | _compared(conn, content))
+    for reporter_code in touched:
+        with conn.transaction():
+            finding_ledger.settle_files(conn, content.period, reporter_code, now)
+    listed = [reporters[reporter_code] for reporter_code in touched if reporter_code in reporters]
     with Workers() as workers:
-        for number, reporter_code in enumerate(touched, start=1):
-            with conn.transaction():
-                finding_ledger.settle_files(conn, content.period, reporter_code, now)
-            if reporter_code in reporters:
-                return_reporter(conn, content.period, reporters[reporter_code], workers)
+        for number, _ in enumerate(return_reporters(conn, content.period, listed, workers), start=1):
             if number % 50 == 0:
-                log.info("period %s: returned %d of %d workbooks", content.period, number, len(touched))
+                log.info("period %s: returned %d of %d workbooks", content.period, number, len(listed))
     for receipt_id, found in content.receipts.items():
         submissions = [s for s in content.submissions if s.receipt_id == receipt_id]
         refused = not submissions or all(s.refused for s in submissions)

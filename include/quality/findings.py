@@ -17,8 +17,8 @@ from typing import Any, Literal
 import yaml
 
 Severity = Literal["E", "R", "W"]
-#: Findings of one code kept one by one for one form of one file. A clerk mends a thousand at a time; the count beyond is
-#: exact all the same, and is said.
+#: Findings of one code kept one by one for one form of one file. A clerk mends a thousand at a time; the count beyond
+#: is exact all the same, and is said.
 DETAIL_PER_CODE = 1_000
 CATALOGUE = Path(__file__).parent / "catalogue"
 

@@ -15,12 +15,14 @@ beyond its limit.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import resource
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -28,6 +30,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import xlsxwriter
 from python_calamine import CalamineWorkbook
 
@@ -158,15 +161,15 @@ def _write(path: Path, form_name: str, county: str, rows: Sequence[Mapping[str, 
 # ------------------------------------------------------------------------------------------------------ what is timed
 
 
-def calamine_alone(inbox: Path) -> tuple[int, float, float, int]:
-    """Every sheet of every file to Python lists, nothing else: (rows, seconds, of them busy, peak bytes)."""
+def calamine_alone(inbox: Path) -> tuple[int, float, float]:
+    """Every sheet of every file to Python lists, nothing else: (rows, seconds, of them busy)."""
     started, busy = time.monotonic(), time.process_time()
     rows = 0
     for path in sorted(inbox.rglob("*.xlsx")):
         book = CalamineWorkbook.from_path(path)
         for name in book.sheet_names:
             rows += len(book.get_sheet_by_name(name).to_python())
-    return rows, time.monotonic() - started, time.process_time() - busy, _peak()
+    return rows, time.monotonic() - started, time.process_time() - busy
 
 
 def _cpu_seconds() -> float:
@@ -174,15 +177,32 @@ def _cpu_seconds() -> float:
     return time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 
 
-def _peak() -> int:
-    """Largest resident size of this process so far, in bytes.
+class Watch(threading.Thread):
+    """Looks ten times a second at this process and all below it; ``peak`` is the largest resident size of any of them,
+    in bytes, since it was last asked for."""
 
-    Linux's getrusage begins a new process with the size of the one that started it; the kernel's own mark does not.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        return int(status.read_text().partition("VmHWM:")[2].split()[0]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    def __init__(self) -> None:
+        super().__init__(name="memory watch", daemon=True)
+        self._lock = threading.Lock()
+        self._peak = 0
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        own = psutil.Process()
+        while not self._over.wait(0.1):
+            for process in [own, *own.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error), self._lock:  # it may have ended a moment ago
+                    self._peak = max(self._peak, process.memory_info().rss)
+
+    def peak(self) -> int:
+        """The largest size since the last call."""
+        with self._lock:
+            found, self._peak = self._peak, 0
+        return found
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join()
 
 
 def _reporters(path: Path, counties: int) -> list[tuple[str, str]]:
@@ -226,37 +246,32 @@ def measure(counties: int, count: int) -> tuple[float, int]:
     print(f"bench_province: collect {_since(started)}: {taken.new} files, {taken.refused} refused")
     assert (taken.new, taken.refused, taken.waiting) == (len(files), 0, 0), taken
 
+    watch = Watch()
+    watch.start()
     busy = _cpu_seconds()
     batch = read_pending(PERIOD, "bench")
+    readers = watch.peak()
     assert sum(batch["rows"].values()) == rows, batch
-    readers, starter = batch["peak_mb"] * 1_000_000, _peak()
     batch = validate_batch(batch)
-    whole, peak = batch["seconds"]["read"] + batch["seconds"]["validate"], _peak()
-
+    judges = watch.peak()
     busy = _cpu_seconds() - busy
+    watch.stop()
+    reading, judging = batch["seconds"]["read"], batch["seconds"]["validate"]
 
     with Workers(1, patient) as workers:
-        _, alone, alone_busy, alone_peak = workers.run(calamine_alone, settings.inbox)
-
-    def megabytes(size: int) -> str:
-        return f"{size / 1e6:.0f} MB"
+        _, alone, alone_busy = workers.run(calamine_alone, settings.inbox)
 
     findings = ", ".join(f"{severity} {number}" for severity, number in batch["findings"].items())
-    print(f"bench_province: calamine alone {alone:.1f} s in one process, peak {megabytes(alone_peak)}")
-    print(
-        f"bench_province: read {batch['seconds']['read']:.1f} s (peak {megabytes(starter)}, "
-        f"of its reading processes {megabytes(readers)})"
-    )
-    print(
-        f"bench_province: validate {batch['seconds']['validate']:.1f} s (peak {megabytes(peak)}); findings: {findings}"
-    )
+    whole, largest = reading + judging, max(readers, judges)
+    print(f"bench_province: calamine alone {alone:.1f} s in one process")
+    print(f"bench_province: read {reading:.1f} s, no process over {readers / 1e6:.0f} MB")
+    print(f"bench_province: validate {judging:.1f} s, no process over {judges / 1e6:.0f} MB; findings: {findings}")
     print(
         f"bench_province: {rows} rows in {whole:.1f} s on {os.cpu_count()} cores, {rows / whole:.0f} rows a second; "
-        f"ratio {whole / alone:.2f} x calamine (reading alone {batch['seconds']['read'] / alone:.2f} x)"
+        f"ratio {whole / alone:.2f} x calamine (reading alone {reading / alone:.2f} x)"
     )
     print(f"bench_province: processors busy for {busy:.1f} s, {busy / alone_busy:.2f} x those of calamine alone")
-    largest = max(peak, readers)
-    print(f"bench_province: peak of the largest process {megabytes(largest)}")
+    print(f"bench_province: peak of the largest process {largest / 1e6:.0f} MB")
     return whole / alone, largest
 
 

@@ -146,7 +146,8 @@ class Book:
             (line, key)
             for line in page.data
             for key in keys
-            if key in present and (id(line), key) not in self.used and not line.hidden
+            if key in present and line.cells.get(key) is not None
+            if (id(line), key) not in self.used and not line.hidden
         ]
         line, key = rng.choice(cells)
         self.used.add((id(line), key))

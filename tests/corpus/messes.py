@@ -137,8 +137,8 @@ def numeric(page: Page, required: bool | None = None) -> list[str]:
 
 
 def filled(page: Page, names: Iterable[str]) -> list[str]:
-    """Keys that every data line fills."""
-    return [name for name in names if all(line.cells.get(name) is not None for line in page.data)]
+    """Keys that some data line fills."""
+    return [name for name in names if any(line.cells.get(name) is not None for line in page.data)]
 
 
 def code(page: Page, key: str, problem: int) -> str:
@@ -174,6 +174,11 @@ def before_tail(page: Page) -> int:
 def add_row(book: Book, page: Page, row: Row, source: str) -> Line:
     """A further data row behind the last one; totals that stand there already go on saying what they said."""
     line = data_line(page.form, row, source)
+    for name in page.form.columns:
+        if all(other.loaded.get(name) is None for other in page.data):
+            line.loaded[name] = None  # a column that has gone
+        if all(other.truth.get(name) is None for other in page.data):
+            line.truth[name] = None  # a column that this template never had
     page.lines.insert(page.lines.index(page.data[-1]) + 1, line)
     return line
 
@@ -497,7 +502,8 @@ def merged_text(book: Book, rng: Random) -> None:
         "labour_demand": ["county", "enterprise_name", "uscc", "benefits"],
         "subsidy_payment": ["item", "fund", "person_group", "payment_type"],
     }[page.form.name]
-    pairs = [pair for pair in _pairs(book, page, shared) if pair[0].truth[pair[2]] == pair[1].truth[pair[2]]]
+    present = [key for key in shared if key in page.fields()]
+    pairs = [pair for pair in _pairs(book, page, present) if pair[0].truth[pair[2]] == pair[1].truth[pair[2]]]
     first, second, key = rng.choice(pairs)
     del second.cells[key]
     page.merges.append((first, second, key))

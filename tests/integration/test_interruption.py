@@ -17,7 +17,7 @@ import pytest
 
 import include.pipeline.collect as collecting
 import include.pipeline.load as loading
-from include.intake import finding_ledger, ledger
+from include.intake import finding_ledger, ledger, returns
 from include.intake.feedback import write_receipt
 from include.pipeline.build import read_pending
 from include.pipeline.collect import collect
@@ -113,8 +113,8 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, call: int
 @pytest.mark.parametrize(
     ("module", "name", "call"),
     [(loading, "_load_submission", 1), (loading, "_load_submission", 4), (finding_ledger, "settle_replaced", 2),
-     (loading, "_record_late_findings", 1), (finding_ledger, "settle_files", 2), (loading, "return_reporter", 1),
-     (loading, "return_reporter", 3), (ledger, "set_file_outcome", 3), (loading, "remove_batch", 1)],
+     (loading, "_record_late_findings", 1), (finding_ledger, "settle_files", 2), (returns, "month_of", 1),
+     (returns, "month_of", 3), (ledger, "set_file_outcome", 3), (loading, "remove_batch", 1)],
 )  # fmt: skip
 def test_a_load_killed_between_any_two_writes_ends_the_same(
     undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch, module: Any, name: str, call: int

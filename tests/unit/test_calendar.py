@@ -17,7 +17,6 @@ from include.intake.calendar import (
 )
 from include.settings import get_settings
 
-
 DEADLINES = "due_working_day: 5\nclose_working_day: 10\nreopen_working_days: 5\nfindings_expire_after_days: 90\n"
 
 

@@ -516,3 +516,16 @@ def test_markup_and_formula_texts_stay_text() -> None:
     nasty = "'; drop table raw.enterprise_status; -- <script>alert(1)</script>"
     table = only_table(to_xlsx(lay_out(rows=[second(remark=nasty, locality="+1+1")])))
     assert table.columns["remark"] == [nasty] and table.columns["locality"] == ["+1+1"]
+
+
+def test_a_row_without_any_figure_is_one_problem_and_no_zero() -> None:
+    """An enterprise that the template listed and nobody reported: not one problem a required column."""
+    figures = ("headcount", "managers", "professionals", "workers", "shortage_now", "shortage_expansion")
+    blank = dict.fromkeys((*figures, "training_needed"))
+    table = only_table(to_xlsx(lay_out(rows=[ENTERPRISE, second(**blank)])))
+    blanks = [(finding.code, finding.row) for finding in table.findings if finding.code[0] == "R"]
+    assert blanks == [("R-ROW-001", 6)]
+    assert table.columns["shortage_now"][1] is None and table.log.held == {("Sheet1", 6)}
+    # one figure filled: the others are missing one by one
+    table = only_table(to_xlsx(lay_out(rows=[ENTERPRISE, second(**{**blank, "headcount": 10})])))
+    assert [finding.code for finding in table.findings if finding.code[0] == "R"] == ["R-VAL-001"] * 6

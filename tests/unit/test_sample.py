@@ -280,7 +280,7 @@ def test_times_of_receipt(demo: Demo) -> None:
 
 def test_reader_finds_exactly_what_the_manifest_lists(demo: Demo, readings: dict[str, WorkbookReading]) -> None:
     for file in demo.manifest.files:
-        if file.outcome == "duplicate":
+        if file.outcome in ("duplicate", "awaiting_approval"):
             continue
         reading = readings[file.path]
         found = [*reading.findings, *(finding for table in reading.tables for finding in table.findings)]
