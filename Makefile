@@ -39,7 +39,7 @@ down: install ## stop both and show that nothing is left running | 全部停止
 	@$(BIN)/python -m include.operate down
 
 templates: install ## blank workbooks for the counties (PERIOD=2026-12 REPORTER=450721) | 生成各县报表模板
-	@$(BIN)/python -m include.intake.templates $${PERIOD:+--period "$$PERIOD"} $${REPORTER:+--reporter "$$REPORTER"}
+	@$(BIN)/python -m include.templates $${PERIOD:+--period "$$PERIOD"} $${REPORTER:+--reporter "$$REPORTER"}
 
 office: install ## what waits for the office; decide it with ARGS="approve …" | 指挥部待办：更正、重新开放、情况说明
 	@$(BIN)/python -m include.operate.office $(ARGS)

@@ -12,8 +12,8 @@ import pytest
 
 from include.intake import ledger, templates
 from include.intake.reporters import load_reporters
-from include.intake.templates import write_templates
 from include.settings import get_settings
+from include.templates.write import write_templates
 from include.warehouse.connection import connect
 from include.warehouse.loading import load_rows
 from tests.workbooks import enterprise, uscc

@@ -20,11 +20,15 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
 from include.forms.model import Field, load_forms
-from include.intake import templates
 from include.intake.reading import WorkbookReading, identify_workbook, read_workbook
 from include.intake.reporters import load_reporters
-from include.intake.template_book import FIRST_DATA_ROW, HEADER_ROW
-from include.intake.template_rules import (
+from include.intake.values import MAX_INTEGER, read_date, read_integer
+from include.quality.runner import examine, examine_cross_form
+from include.sample.claims import person_number
+from include.settings import get_settings
+from include.templates import write as templates
+from include.templates.book import FIRST_DATA_ROW, HEADER_ROW
+from include.templates.rules import (
     FIRST_DAY,
     LAST_DAY,
     YES_NO,
@@ -36,11 +40,7 @@ from include.intake.template_rules import (
     template_fields,
     words,
 )
-from include.intake.templates import KnownEnterprise, write_template, write_templates
-from include.intake.values import MAX_INTEGER, read_date, read_integer
-from include.quality.runner import examine, examine_cross_form
-from include.sample.claims import person_number
-from include.settings import get_settings
+from include.templates.write import KnownEnterprise, write_template, write_templates
 from tests.workbooks import enterprise, post, uscc
 
 PERIOD = "2026-11"

@@ -22,7 +22,8 @@ from include.forms.words import load_words
 from include.intake.calendar import load_rules, nth_working_day
 from include.intake.feedback import fixed_zip, neutral
 from include.intake.reporters import Reporter
-from include.intake.template_rules import (
+from include.settings import get_settings
+from include.templates.rules import (
     CellRule,
     RowCheck,
     cell_rule,
@@ -35,7 +36,6 @@ from include.intake.template_rules import (
     template_fields,
     words,
 )
-from include.settings import get_settings
 
 #: title, frame, signatures, two rows of headers
 TITLE_ROW, FRAME_ROW, SIGNATURE_ROW, HEADER_ROW = 0, 1, 2, 3
@@ -96,7 +96,7 @@ def template_bytes(content: TemplateContent) -> bytes:
     """The workbook; the same content gives the same bytes.
 
     Raises:
-        TemplateError: ``templates.yaml`` names a column that the form has not.
+        TemplateError: ``texts.yaml`` names a column that the form has not.
     """
     return _Book(content).bytes()
 

@@ -1,7 +1,7 @@
 """What may be typed into the columns of a template: validation, prompt and description of every column, as data.
 
-All of it is derived from the forms (``include/forms``) and the sentences of ``templates.yaml``; nothing here knows a
-workbook. :mod:`include.intake.templates` writes it down.
+All of it is derived from the forms (``include/forms``) and the sentences of ``texts.yaml``; nothing here knows a
+workbook. :mod:`include.templates.write` writes it down.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from include.intake.calendar import last_day, month_after
 from include.intake.values import MAX_DECIMAL, MAX_INTEGER
 from include.settings import get_settings
 
-WORDS_FILE = Path(__file__).with_name("templates.yaml")
+WORDS_FILE = Path(__file__).with_name("texts.yaml")
 #: a list that stands in the cell's own rule may have so many characters, commas included; longer ones are ranges
 INLINE_LIST_CHARACTERS = 255
 FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2099, 12, 31)
@@ -39,7 +39,7 @@ class TemplateError(ValueError):
 
 @lru_cache(maxsize=1)
 def words() -> Mapping[str, Any]:
-    """The sentences of ``templates.yaml``."""
+    """The sentences of ``texts.yaml``."""
     document: Mapping[str, Any] = yaml.safe_load(WORDS_FILE.read_text(encoding="utf-8"))
     return document
 
@@ -217,7 +217,7 @@ def _limits(field: Field, example_date: str) -> dict[str, Any]:
 
 
 def row_checks(form: Form) -> tuple[RowCheck, ...]:
-    """The live checks of a form; raises :class:`TemplateError` where ``templates.yaml`` names a column it has not."""
+    """The live checks of a form; raises :class:`TemplateError` where ``texts.yaml`` names a column it has not."""
     present = {field.name for field in template_fields(form)}
     checks: list[RowCheck] = []
     for entry in words()["checks"].get(form.name, ()):
@@ -236,7 +236,7 @@ def row_checks(form: Form) -> tuple[RowCheck, ...]:
 
 
 def hint(form: Form, field: Field) -> str:
-    """The guide's sentence on a column; the prompt of its type stands in where ``templates.yaml`` has none."""
+    """The guide's sentence on a column; the prompt of its type stands in where ``texts.yaml`` has none."""
     hints = words()["hints"]
     return str(hints.get(form.name, {}).get(field.name) or hints["common"].get(field.name) or "")
 

@@ -1,10 +1,10 @@
 """The workbooks that counties fill in: one a form, county and month, with locked headers, lists, limits and a guide.
 
-Everything a template says about a column comes from the forms (:mod:`include.intake.template_rules`), so a form's YAML
+Everything a template says about a column comes from the forms (:mod:`include.templates.rules`), so a form's YAML
 and its template cannot drift apart. What a county fills in is read by the same reader as any other workbook. The same
 input gives the same bytes.
 
-``python -m include.intake.templates --period 2026-11 [--reporter 450721] [--folder path]``
+``python -m include.templates --period 2026-11 [--reporter 450721] [--folder path]``
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from psycopg import sql
 from include.forms.model import Form, load_forms
 from include.intake.calendar import SHANGHAI, PeriodError, ReportingConfigError, check_period
 from include.intake.reporters import Reporter, ReporterListError, expected_in, load_reporters
-from include.intake.template_book import KnownEnterprise, TemplateContent, template_bytes
-from include.intake.template_rules import TemplateError, month_zh, policy_rows, seed, words
 from include.quality.rules import industry_names, plain
 from include.settings import get_settings
+from include.templates.book import KnownEnterprise, TemplateContent, template_bytes
+from include.templates.rules import TemplateError, month_zh, policy_rows, seed, words
 from include.warehouse.connection import WarehouseUnreachableError, connect
 from include.warehouse.embedded import EmbeddedPostgresError
 
@@ -73,7 +73,7 @@ def write_template(
 
     Raises:
         PeriodError: ``period`` is no month. KeyError: unknown form.
-        TemplateError: ``templates.yaml`` and the form contradict each other.
+        TemplateError: ``texts.yaml`` and the form contradict each other.
     """
     form = load_forms()[form] if isinstance(form, str) else form
     check_period(period)
@@ -266,7 +266,7 @@ def _counted(number: int, noun: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line and write the templates; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m include.intake.templates", description="write the templates that counties fill in"
+        prog="python -m include.templates", description="write the templates that counties fill in"
     )
     parser.add_argument("--period", metavar="YYYY-MM", help="reporting month (default: the current month in Shanghai)")
     parser.add_argument(
@@ -300,6 +300,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     return 0
 
-
-if __name__ == "__main__":
-    raise SystemExit(main())

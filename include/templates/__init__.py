@@ -1,0 +1,1 @@
+"""The workbooks that counties fill in, made from the forms."""
