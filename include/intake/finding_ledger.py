@@ -225,22 +225,22 @@ def settle_replaced(conn: psycopg.Connection, submission_id: str, at: datetime) 
     single ones: they expire."""
     conn.execute(
         """
+        with capped as (
+            select distinct code from intake.finding_tally
+            where submission_id = %(submission)s and found > stored
+        )
         update intake.finding as older set
-            state = case when capped.code is null then 'mended' else 'expired' end,
+            state = case when older.code in (select code from capped) then 'expired' else 'mended' end,
             state_at = %(at)s,
             state_reason_zh = case
-                when capped.code is null then '第' || this.version || '版中已改正'
-                else '第' || this.version || '版中此类问题过多，未逐条对照'
+                when older.code in (select code from capped) then '第' || this.version || '版中此类问题过多，未逐条对照'
+                else '第' || this.version || '版中已改正'
             end
         from intake.submission as this
         join intake.submission as previous using (form, period, reporter_code)
-        left join lateral (
-            select distinct tally.code from intake.finding_tally as tally
-            where tally.submission_id = this.submission_id and tally.found > tally.stored
-        ) as capped on true
         where this.submission_id = %(submission)s and this.outcome <> 'refused'
             and previous.version < this.version and older.submission_id = previous.submission_id
-            and older.state = any(%(living)s) and (capped.code is null or capped.code = older.code)
+            and older.state = any(%(living)s)
         """,
         {"submission": submission_id, "at": at, "living": list(LIVING)},
     )

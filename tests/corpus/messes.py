@@ -1017,7 +1017,10 @@ def hostile_text(book: Book, rng: Random) -> None:
 @mess(27, "yuan-for-wan-yuan", forms=STATUS, elsewhere="tests/unit/test_quality_runner.py")
 def yuan_for_wan_yuan(book: Book, rng: Random) -> None:
     page = main(book)
-    line, key = book.free(rng, page, ["revenue_wan_yuan"])
+    key = "revenue_wan_yuan"
+    # last month's row is found by the code, which no other mess may have been at
+    line = untouched(book, rng, page, key, "uscc")
+    book.take(line, key, "uscc")
     line.cells[key] = line.loaded[key] = line.truth[key] * 10_000
     book.rules = True
     book.expect("W-JMP-001", page, line, key)

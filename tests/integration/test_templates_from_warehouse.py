@@ -10,9 +10,10 @@ import pandas as pd
 import psycopg
 import pytest
 
-from include.intake import ledger, templates
+from include.intake import ledger
 from include.intake.reporters import load_reporters
 from include.settings import get_settings
+from include.templates import write as templates
 from include.templates.write import write_templates
 from include.warehouse.connection import connect
 from include.warehouse.loading import load_rows
