@@ -67,6 +67,7 @@ lint: install ## ruff, mypy and sqlfluff | 代码规范检查
 
 bench: install ## how long reading workbooks takes on this machine | 测量读取报表的速度
 	@$(BIN)/python -m tests.bench.bench_reading
+	@$(BIN)/python -m tests.bench.bench_province
 
 docs: install ## the models and their columns as one HTML file | 生成数据模型文档（单个网页）
 	@$(BIN)/python -m include.warehouse.docs

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ from include.warehouse.person_key import person_hash_key
 
 LIVING = ("open", "explained", "accepted")
 _KEY_DIGITS = 12
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 RowIdentities = Mapping[tuple[str, int], str]
 """(sheet, row) -> the values of the form's ``row_key``, joined."""
 
@@ -117,7 +120,7 @@ def record_log(
     rows = []
     for finding, key in zip(log.detail, keys, strict=True):
         before = older.get(key)
-        state = before[2] if before is not None and before[3] == finding.value else "open"
+        state = before[2] if before is not None and before[3] == _stored_value(finding) else "open"
         rows.append(_row(finding, key, owner, before[1] if before is not None else first_seen, state))
     if rows:
         columns = list(rows[0])
@@ -150,15 +153,34 @@ def record_log(
 def _living(
     conn: psycopg.Connection, owner: Owner, keys: Sequence[str]
 ) -> dict[str, tuple[int, datetime, str, str | None]]:
+    if owner.period is None or owner.reporter_code is None or not keys:
+        return {}  # two files that belong to nobody are not versions of each other, whatever their names
     rows = conn.execute(
         """
         select distinct on (finding_key) finding_key, finding_id, first_seen, state, value from intake.finding
-        where finding_key = any(%s) and state = any(%s) and submission_id is distinct from %s
+        where finding_key = any(%s) and state = any(%s)
+            and (receipt_id, submission_id) is distinct from (%s::bigint, %s::text)
         order by finding_key, finding_id desc
         """,
-        (list(keys), list(LIVING), owner.submission_id),
+        (list(keys), list(LIVING), owner.receipt_id, owner.submission_id),
     )
     return {key: (finding_id, first_seen, state, value) for key, finding_id, first_seen, state, value in rows}
+
+
+def storable(text: str) -> str:
+    """The text without what PostgreSQL does not take: NUL, which the strings of old binary workbooks can carry, and
+    halves of surrogate pairs."""
+    return _UNSTORABLE.sub("", text)
+
+
+def _stored_value(finding: Finding) -> str | None:
+    return None if finding.value is None else storable(finding.value)
+
+
+def _storable_fact(fact: Any) -> Any:
+    if isinstance(fact, float) and not math.isfinite(fact):
+        return str(fact)  # JSON has no such number
+    return storable(fact) if isinstance(fact, str) else fact
 
 
 def _row(finding: Finding, key: str, owner: Owner, first_seen: datetime, state: str) -> dict[str, Any]:
@@ -170,13 +192,13 @@ def _row(finding: Finding, key: str, owner: Owner, first_seen: datetime, state: 
         "code": finding.code,
         "severity": finding.severity,
         "form": finding.form,
-        "sheet": finding.sheet,
+        "sheet": None if finding.sheet is None else storable(finding.sheet),
         "source_row": finding.row,
         "column_name": finding.column,
         "cell": finding.cell,
-        "value": finding.value,
-        "params": Jsonb(dict(finding.params)),
-        "message_zh": finding.message_zh,
+        "value": _stored_value(finding),
+        "params": Jsonb({name: _storable_fact(fact) for name, fact in finding.params.items()}),
+        "message_zh": storable(finding.message_zh),
         "rule": entry(finding.code).title_zh,
         "first_seen": first_seen,
         "state": state,
@@ -326,52 +348,63 @@ def record_explanations(
     period: str,
     reporter_code: str,
     received_at: datetime,
-) -> int:
-    """Keep what a county wrote into 情况说明, as (key, text); returns how many found their finding.
+) -> list[str]:
+    """Keep what a county wrote into 情况说明, as (key, text); returns the keys that none of its findings of the month
+    carries: those answers are not kept.
 
-    An answer belongs to the newest finding of its key in that reporter's month; one that is still open is then
-    explained. The same text given before, under the same key, is no new answer.
+    An answer belongs to the newest finding of its key; a warning that is still open is then explained. The same text
+    given before for the same value is no new answer: a returned workbook carries it along, and it must not undo what
+    the office said to it. Two texts under one key are one answer.
     """
-    count = 0
+    texts: dict[str, list[str]] = {}
     for key, text in answers:
+        if (said := storable(text)) and said not in texts.setdefault(key, []):
+            texts[key].append(said)
+    unknown = []
+    for key, parts in texts.items():
+        text = "；".join(parts)
         row = conn.execute(
             """
-            select finding_id from intake.finding
+            select finding_id, value from intake.finding
             where finding_key = %s and period = %s and reporter_code = %s order by finding_id desc limit 1
             """,
-            (key, period, reporter_code),
+            (storable(key), period, reporter_code),
         ).fetchone()
         if row is None:
+            unknown.append(storable(key))
             continue
-        count += 1
+        finding_id, value = row
         known = conn.execute(
             """
             select text_zh from intake.explanation join intake.finding using (finding_id)
-            where finding_key = %s order by explanation_id desc limit 1
+            where finding_key = %s and value is not distinct from %s order by explanation_id desc limit 1
             """,
-            (key,),
+            (storable(key), value),
         ).fetchone()
-        if known is None or known[0] != text:
+        if known is not None and known[0] == text:
+            continue
+        entered = conn.execute(
+            """
+            insert into intake.explanation (finding_id, receipt_id, text_zh, received_at) values (%s, %s, %s, %s)
+            on conflict (finding_id, receipt_id) do nothing returning explanation_id
+            """,
+            (finding_id, receipt_id, text, received_at),
+        ).fetchone()
+        if entered is not None:
             conn.execute(
                 """
-                insert into intake.explanation (finding_id, receipt_id, text_zh, received_at) values (%s, %s, %s, %s)
-                on conflict (finding_id, receipt_id) do nothing
+                update intake.finding set
+                    state = 'explained', state_at = %s, state_reason_zh = '填报单位已写情况说明'
+                where finding_id = %s and state = 'open' and severity = 'W'
                 """,
-                (row[0], receipt_id, text, received_at),
+                (received_at, finding_id),
             )
-        conn.execute(
-            """
-            update intake.finding set
-                state = 'explained', state_at = %s, state_reason_zh = '填报单位已写情况说明'
-            where finding_id = %s and state = 'open' and severity = 'W'
-            """,
-            (received_at, row[0]),
-        )
-    return count
+    return unknown
 
 
 def current_findings(conn: psycopg.Connection, period: str, reporter_code: str) -> list[StoredFinding]:
-    """The living findings of a reporter's month, gravest first, then by file, sheet and row."""
+    """The living findings of a reporter's month, gravest first, then by file, sheet and row; each with what the county
+    wrote about this very value, since an explanation given for one does not cover another."""
     with conn.cursor(row_factory=class_row(StoredFinding)) as cursor:
         return cursor.execute(
             """
@@ -383,7 +416,8 @@ def current_findings(conn: psycopg.Connection, period: str, reporter_code: str) 
             left join lateral (
                 select explanation.text_zh, explanation.decision, explanation.decision_reason_zh
                 from intake.explanation join intake.finding as asked using (finding_id)
-                where asked.finding_key = finding.finding_key order by explanation_id desc limit 1
+                where asked.finding_key = finding.finding_key and asked.value is not distinct from finding.value
+                order by explanation_id desc limit 1
             ) as given on true
             where period = %s and reporter_code = %s and state = any(%s)
             order by position(severity in 'ERW'), receipt_id, sheet, source_row, column_name, finding_id
@@ -401,18 +435,30 @@ def decide_explanations(
     reason_zh: str,
     now: datetime,
 ) -> int:
-    """Accept the explanations of these findings, or send them back as open; returns how many were decided."""
+    """Accept the explanations of these findings, or send them back; returns how many were decided.
+
+    A warning is then accepted or open again. What blocks the form or holds the row back stays open whatever is said of
+    it, so its explanation can only be sent back.
+    """
     decided = conn.execute(
         """
-        update intake.finding set state = %s, state_at = %s, state_reason_zh = %s
-        where finding_id = any(%s) and state = 'explained' returning finding_key
+        update intake.finding set state = %(state)s, state_at = %(at)s, state_reason_zh = %(reason)s
+        where finding_id = any(%(ids)s) and (
+            state = 'explained'
+            or not %(accept)s and state = 'open' and severity <> 'W' and exists (
+                select 1 from intake.explanation join intake.finding as asked using (finding_id)
+                where asked.finding_key = finding.finding_key and decision is null
+            )
+        )
+        returning finding_key
         """,
-        (
-            "accepted" if accept else "open",
-            now,
-            f"说明已采纳：{reason_zh}" if accept else f"说明未采纳：{reason_zh}",
-            list(finding_ids),
-        ),
+        {
+            "state": "accepted" if accept else "open",
+            "at": now,
+            "reason": f"说明已采纳：{reason_zh}" if accept else f"说明未采纳：{reason_zh}",
+            "ids": list(finding_ids),
+            "accept": accept,
+        },
     ).fetchall()
     conn.execute(
         """

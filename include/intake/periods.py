@@ -10,7 +10,7 @@ All functions take an open psycopg connection and leave committing to the caller
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
 
@@ -48,8 +48,8 @@ class ReportingPeriod:
     is_calendar_known: bool
 
     def takes(self, received_at: datetime) -> bool:
-        """Whether a file that arrived then is taken without being asked for."""
-        return received_at <= end_of(self.closes_on) or self.state == "reopened"
+        """Whether a file that arrived then is taken without being asked for, also when it is collected later."""
+        return received_at <= end_of(self.reopened_until or self.closes_on) or self.state == "reopened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +79,19 @@ def open_period(
 ) -> ReportingPeriod:
     """Make sure the month has its deadlines, its state by the clock and its expected reports; returns it.
 
-    While the month is open its expected reports follow the configured list; once closed they no longer change.
+    While the month is open its deadlines follow the configured rules and its expected reports the configured list; once
+    closed they no longer change: a rule changed later must not open an old month again, nor make its reports late.
     """
     check_period(period)
-    due_on = nth_working_day(period, rules.due_working_day)
-    closes_on = nth_working_day(period, rules.close_working_day)
     before = find_period(conn, period)
+    if before is not None and before.state != "open":
+        due_on, closes_on, known = before.due_on, before.closes_on, before.is_calendar_known
+    else:
+        due_on = nth_working_day(period, rules.due_working_day)
+        closes_on = nth_working_day(period, rules.close_working_day)
+        known = is_calendar_known(due_on.year) and is_calendar_known(closes_on.year)
     reopened_until = before.reopened_until if before else None
-    state: PeriodStatus = "open"
-    if reopened_until is not None:
-        state = "closed" if now > end_of(reopened_until) else "reopened"
-    elif now > end_of(closes_on):
-        state = "closed"
-    known = is_calendar_known(due_on.year) and is_calendar_known(closes_on.year)
+    state = _by_the_clock(closes_on, reopened_until, now)
     conn.execute(
         """
         insert into intake.reporting_period (period, due_on, closes_on, state, reopened_until, is_calendar_known)
@@ -134,7 +134,7 @@ def reopen_period(
     Raises:
         PeriodRefused: the ledger does not know the month, or it is not closed.
     """
-    known = _known(conn, period)
+    known = _known(conn, period, now)
     if known.state == "open":
         raise PeriodRefused(f"{period} 尚未封账，{known.closes_on} 才截止，无需重新开放")
     until = working_day_after(now.date(), rules.reopen_working_days)
@@ -143,9 +143,7 @@ def reopen_period(
     )
     _record(conn, period, "reopened", actor, reason_zh, now)
     taken = waiting_corrections(conn, period)
-    for waiting in taken:
-        approve_correction(conn, waiting, actor, reason_zh, now)
-    return until, len(taken)
+    return until, sum(approve_correction(conn, waiting, actor, reason_zh, now) for waiting in taken)
 
 
 def close_period(conn: psycopg.Connection, period: str, *, actor: str, reason_zh: str, now: datetime) -> None:
@@ -154,7 +152,7 @@ def close_period(conn: psycopg.Connection, period: str, *, actor: str, reason_zh
     Raises:
         PeriodRefused: the ledger does not know the month, or it is not reopened (an open month closes by the clock).
     """
-    known = _known(conn, period)
+    known = _known(conn, period, now)
     if known.state == "open":
         raise PeriodRefused(f"{period} 到 {known.closes_on} 自动封账；报送期限内不能提前封账")
     if known.state == "closed":
@@ -184,40 +182,66 @@ def waiting_corrections(conn: psycopg.Connection, period: str | None = None) -> 
 
 def approve_correction(
     conn: psycopg.Connection, waiting: WaitingCorrection, actor: str, reason_zh: str, now: datetime
-) -> None:
-    """Let a waiting file in: the next collection announces its month, and the build takes it as a new version."""
-    conn.execute(
-        "update intake.received_file set outcome = 'pending', outcome_zh = '更正已批准，待读取' where receipt_id = %s",
-        (waiting.receipt_id,),
-    )
+) -> bool:
+    """Let a waiting file in: the next collection announces its month, and the build takes it as a new version.
+
+    ``False`` when somebody else decided meanwhile: then nothing changes.
+    """
+    if not _decided(conn, waiting, "pending", "更正已批准，待读取"):
+        return False
     _record(conn, waiting.period, "correction_approved", actor, reason_zh, now, waiting)
+    return True
 
 
 def reject_correction(
     conn: psycopg.Connection, waiting: WaitingCorrection, actor: str, reason_zh: str, now: datetime
-) -> None:
-    """Turn a waiting file down; it stays in the landing store, and its ledger row says why it was not taken."""
-    conn.execute(
-        "update intake.received_file set outcome = 'rejected', outcome_zh = %s where receipt_id = %s",
-        (f"更正未获批准：{reason_zh}", waiting.receipt_id),
-    )
+) -> bool:
+    """Turn a waiting file down; it stays in the landing store, and its ledger row says why it was not taken.
+
+    ``False`` when somebody else decided meanwhile: then nothing changes.
+    """
+    if not _decided(conn, waiting, "rejected", f"更正未获批准：{reason_zh}"):
+        return False
     _record(conn, waiting.period, "correction_rejected", actor, reason_zh, now, waiting)
+    return True
+
+
+def _decided(conn: psycopg.Connection, waiting: WaitingCorrection, outcome: str, outcome_zh: str) -> bool:
+    """Write the decision where the file still waits: of two at once the first stands."""
+    cursor = conn.execute(
+        "update intake.received_file set outcome = %s, outcome_zh = %s"
+        " where receipt_id = %s and outcome = 'awaiting_approval'",
+        (outcome, outcome_zh, waiting.receipt_id),
+    )
+    return cursor.rowcount == 1
 
 
 def revision_of(conn: psycopg.Connection, period: str) -> int:
     """How often the month was corrected after its closing; 0 when never."""
     row = conn.execute(
-        "select coalesce(max(revision_no), 0) from intake.submission where period = %s", (period,)
+        "select coalesce(max(revision_no), 0) from intake.submission where period = %s and outcome <> 'refused'", (period,)
     ).fetchone()
     assert row is not None
     return int(row[0])
 
 
-def _known(conn: psycopg.Connection, period: str) -> ReportingPeriod:
+def _known(conn: psycopg.Connection, period: str, now: datetime) -> ReportingPeriod:
+    """The month with its state by the clock, whether or not a collection ran since."""
     known = find_period(conn, check_period(period))
     if known is None:
         raise PeriodRefused(f"台账里没有 {period}：还没有收到过这个月的报表，请检查报告期是否写对")
-    return known
+    state = _by_the_clock(known.closes_on, known.reopened_until, now)
+    if state != known.state:
+        conn.execute("update intake.reporting_period set state = %s where period = %s", (state, period))
+        if state == "closed":
+            _record(conn, period, "closed", CLOCK, _CLOSED_BY_CLOCK, now)
+    return replace(known, state=state)
+
+
+def _by_the_clock(closes_on: date, reopened_until: date | None, now: datetime) -> PeriodStatus:
+    if reopened_until is not None:
+        return "closed" if now > end_of(reopened_until) else "reopened"
+    return "closed" if now > end_of(closes_on) else "open"
 
 
 def _record(

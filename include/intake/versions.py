@@ -142,7 +142,8 @@ def compare(
 
 
 def stored_rows(conn: psycopg.Connection, form: Form, submission_id: str, period: str) -> pd.DataFrame:
-    """The rows of a loaded version as it was sent: those in ``raw`` and those held back, in the order of the sheet."""
+    """The rows of a loaded version as it was sent: those in ``raw`` and those held back, in the order of the file (of
+    several rows with the same key the first must be the first again)."""
     names = [name for name in column_types(conn, "raw", form.name) if name not in ("submission_id", "period")]
     cursor = conn.execute(
         f"select {', '.join(names)} from raw.{form.name} where period = %s and submission_id = %s",
@@ -158,7 +159,11 @@ def stored_rows(conn: psycopg.Connection, form: Form, submission_id: str, period
         )
     ]
     frame = pd.DataFrame(rows, columns=names, dtype=object)
-    return frame.sort_values(["sheet", "source_row"], kind="stable", ignore_index=True)
+    found = conn.execute("select sheets from intake.submission where submission_id = %s", (submission_id,)).fetchone()
+    order = {sheet: place for place, sheet in enumerate(found[0] if found else ())}
+    frame["sheet_order"] = [order.get(sheet, len(order)) for sheet in frame["sheet"]]
+    frame = frame.sort_values(["sheet_order", "sheet", "source_row"], kind="stable", ignore_index=True)
+    return frame.drop(columns="sheet_order")
 
 
 def stored_layout(conn: psycopg.Connection, submission_id: str) -> dict[str, dict[str, tuple[int, str]]]:
