@@ -102,7 +102,7 @@ _CENTRED = frozenset({1, 2, 4, 10})
 _DISPLAYED_ON_FORMS = 6
 """Columns under which the states of the forms stand; the steps stand to the right of them."""
 
-Outcome = Literal["accepted", "refused", "missing", "awaiting_approval"]
+Outcome = Literal["accepted", "refused", "missing", "awaiting_approval", "rejected"]
 State = Literal["open", "explained", "accepted", "rejected"]
 
 
@@ -131,7 +131,8 @@ class FormState:
 
     Attributes:
         form_zh: title of the form.
-        outcome: ``accepted`` (with or without rows held), ``refused``, ``missing``, ``awaiting_approval``.
+        outcome: ``accepted`` (with or without rows held), ``refused``, ``missing``, ``awaiting_approval``,
+            ``rejected`` (a correction turned down).
         version: number of the submission.
         rows, held: rows loaded and rows held back.
         file_name, received_at, is_late: for the receipt; ``received_at`` is aware.

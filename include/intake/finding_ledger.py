@@ -232,15 +232,6 @@ def has_tallies(conn: psycopg.Connection, owner: Owner) -> bool:
     return row is not None
 
 
-def living_keys(conn: psycopg.Connection, submission_id: str) -> set[str]:
-    """Keys of the findings of a submission that are not settled."""
-    rows = conn.execute(
-        "select finding_key from intake.finding where submission_id = %s and state = any(%s)",
-        (submission_id, list(LIVING)),
-    )
-    return {row[0] for row in rows}
-
-
 def settle_replaced(conn: psycopg.Connection, submission_id: str, at: datetime) -> None:
     """End what a newer version, read and not refused, no longer shows: the living findings of the same report's older
     versions are mended. Where the new version has more of a code than are kept one by one, nothing can be said of the
@@ -322,6 +313,37 @@ def settle_files(conn: psycopg.Connection, period: str, reporter_code: str, at: 
     )
 
 
+def refresh_compared(
+    conn: psycopg.Connection, submission_id: str, findings: Mapping[str, Finding], at: datetime
+) -> set[str]:
+    """Give living findings of a loaded form the facts of a comparison made anew; returns the keys that live.
+
+    One whose facts changed waits for the county again: what was said of it was said of other figures.
+
+    Args:
+        findings: key -> finding, as the comparison gave it this time.
+    """
+    living = conn.execute(
+        "select finding_id, finding_key, message_zh from intake.finding where submission_id = %s and state = any(%s)",
+        (submission_id, list(LIVING)),
+    ).fetchall()
+    for finding_id, key, message_zh in living:
+        finding = findings.get(key)
+        if finding is None or storable(finding.message_zh) == message_zh:
+            continue
+        facts = Jsonb({name: _storable_fact(fact) for name, fact in finding.params.items()})
+        conn.execute(
+            """
+            update intake.finding set
+                value = %s, params = %s, message_zh = %s, state = 'open', state_at = %s,
+                state_reason_zh = '另一张表更正后对比结果有变化'
+            where finding_id = %s
+            """,
+            (_stored_value(finding), facts, storable(finding.message_zh), at, finding_id),
+        )
+    return {key for _, key, _ in living}
+
+
 def settle_compared(
     conn: psycopg.Connection, submission_id: str, codes: Collection[str], still: Collection[str], at: datetime
 ) -> None:
@@ -365,7 +387,7 @@ def record_explanations(
         text = "；".join(parts)
         row = conn.execute(
             """
-            select finding_id, value from intake.finding
+            select finding_id, value, state, severity from intake.finding
             where finding_key = %s and period = %s and reporter_code = %s order by finding_id desc limit 1
             """,
             (storable(key), period, reporter_code),
@@ -373,15 +395,17 @@ def record_explanations(
         if row is None:
             unknown.append(storable(key))
             continue
-        finding_id, value = row
+        finding_id, value, state, severity = row
         known = conn.execute(
             """
-            select text_zh from intake.explanation join intake.finding using (finding_id)
+            select text_zh, decision from intake.explanation join intake.finding using (finding_id)
             where finding_key = %s and value is not distinct from %s order by explanation_id desc limit 1
             """,
             (storable(key), value),
         ).fetchone()
-        if known is not None and known[0] == text:
+        # open although explained: the other form of a comparison changed, and the same words are said of new figures
+        is_reset = state == "open" and severity == "W" and known is not None and known[1] != "rejected"
+        if known is not None and known[0] == text and not is_reset:
             continue
         entered = conn.execute(
             """
@@ -411,7 +435,9 @@ def current_findings(conn: psycopg.Connection, period: str, reporter_code: str) 
             select finding.finding_id, coalesce(finding.finding_key, '') as finding_key, finding.receipt_id,
                 finding.submission_id, finding.code, finding.form, finding.sheet, finding.source_row,
                 finding.column_name, finding.cell, finding.value, finding.params, finding.state,
-                given.text_zh as explanation, given.decision, given.decision_reason_zh
+                case when is_said then given.text_zh end as explanation,
+                case when is_said then given.decision end as decision,
+                case when is_said then given.decision_reason_zh end as decision_reason_zh
             from intake.finding
             left join lateral (
                 select explanation.text_zh, explanation.decision, explanation.decision_reason_zh
@@ -419,6 +445,10 @@ def current_findings(conn: psycopg.Connection, period: str, reporter_code: str) 
                 where asked.finding_key = finding.finding_key and asked.value is not distinct from finding.value
                 order by explanation_id desc limit 1
             ) as given on true
+            -- of an open warning only what was not accepted: else the facts changed since it was said
+            cross join lateral (
+                select finding.state <> 'open' or finding.severity <> 'W' or given.decision = 'rejected'
+            ) as shown (is_said)
             where period = %s and reporter_code = %s and state = any(%s)
             order by position(severity in 'ERW'), receipt_id, sheet, source_row, column_name, finding_id
             """,
@@ -447,7 +477,8 @@ def decide_explanations(
             state = 'explained'
             or not %(accept)s and state = 'open' and severity <> 'W' and exists (
                 select 1 from intake.explanation join intake.finding as asked using (finding_id)
-                where asked.finding_key = finding.finding_key and decision is null
+                where asked.finding_key = finding.finding_key and asked.value is not distinct from finding.value
+                    and decision is null
             )
         )
         returning finding_key

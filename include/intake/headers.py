@@ -34,6 +34,7 @@ ALIKE = 0.5
 _BLANKS = re.compile(r"[\s\u200b-\u200f\u2028-\u202e\u2060\ufeff\u00ad]+")
 _PUNCTUATION = re.compile(r"[()\[\]{}<>《》【】〔〕“”\"'‘’、,，。.;；:：/\\|·\-—_~*★※#]+")
 _BRACKETS = re.compile(r"[(\[【]([^()\[\]【】]*)[)\]】]$")
+_FIGURE = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _LABEL = re.compile(r"[:：]")
 _NUMBERING = re.compile(r"^(?:[0-9]{1,2}[.、．)]|\([0-9]{1,2}\)|[一二三四五六七八九十]{1,3}、)(?![0-9])")
 
@@ -71,7 +72,8 @@ class HeaderIndex:
     """Lookup tables of one form: header key -> fields, and group key -> official group.
 
     For a form with a wide layout also ``measures`` (group key -> amount column, and whether the group says so for
-    certain), ``items`` (keys of the known items) and ``totals`` (keys of headers of control totals).
+    certain), ``items`` (keys of the known items) and ``totals`` (keys of headers of control totals). ``likely`` are the
+    keys by which a header row is looked for.
     """
 
     form: Form
@@ -82,6 +84,7 @@ class HeaderIndex:
     measures: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
     items: frozenset[str] = frozenset()
     totals: frozenset[str] = frozenset()
+    likely: frozenset[str] = frozenset()
 
 
 @lru_cache(maxsize=32)
@@ -119,6 +122,7 @@ def header_index(form_name: str) -> HeaderIndex:
     if form.wide:
         measures = {_key(text): (form.wide.unstated_measure, False) for text in form.wide.unstated}
         measures |= {_key(text): (name, True) for name, texts in form.wide.measures.items() for text in texts}
+    items = frozenset(map(_key, form.wide.items)) if form.wide else frozenset()
     return HeaderIndex(
         form,
         {leaf: tuple(found) for leaf, found in by_leaf.items()},
@@ -126,8 +130,9 @@ def header_index(form_name: str) -> HeaderIndex:
         groups,
         generic | shared,
         measures,
-        frozenset(map(_key, form.wide.items)) if form.wide else frozenset(),
+        items,
         frozenset(map(_key, load_words().total_words)) if form.wide else frozenset(),
+        frozenset((*by_leaf, *by_joined, *items)),
     )
 
 
@@ -317,8 +322,22 @@ def _score(
     return count
 
 
-Paths = dict[tuple[int, int], list[tuple[int, tuple[str, ...]]]]
-"""(first, last) header row -> (column, header texts from top to bottom) of every column."""
+Columns = list[tuple[int, tuple[str, ...]]]
+"""(column, header texts from top to bottom) of every column."""
+
+
+@dataclass(slots=True)
+class Paths:
+    """What was worked out of one grid for the forms asked for before: the keys of each row, and of (first, last) header
+    row the columns."""
+
+    keys: list[list[str]] | None = None
+    columns: dict[tuple[int, int], Columns] = field(default_factory=dict)
+
+
+def _keys(grid: Sequence[Sequence[tuple[str, tuple[int, int]]]]) -> list[list[str]]:
+    """Keys of the texts of each row that may be headers: of numbers there are many, and no form has such a header."""
+    return [[key for text, _ in row if text and not _FIGURE.fullmatch(text) and (key := _key(text))] for row in grid]
 
 
 def find_header(
@@ -329,16 +348,10 @@ def find_header(
 
     ``paths`` keeps what was worked out of this grid for the forms asked for before.
     """
-    paths = {} if paths is None else paths
+    paths = Paths() if paths is None else paths
     index = header_index(form.name)
-    likely = [
-        sum(
-            1
-            for text, _ in row
-            if text and (key := _key(text)) and (key in index.by_leaf or key in index.by_joined or key in index.items)
-        )
-        for row in grid
-    ]
+    keys = paths.keys = _keys(grid) if paths.keys is None else paths.keys
+    likely = [sum(map(index.likely.__contains__, row)) for row in keys]
     best: tuple[int, int, int] | None = None
     best_header: Header | None = None
     for last in range(min(len(grid), SEARCH_ROWS)):
@@ -350,9 +363,11 @@ def find_header(
                 continue
             if best is not None and 4 * sum(likely[first : last + 1]) < best[0]:
                 continue  # a likely cell counts for one field and three more at most
-            columns = paths.get((first, last))
+            columns = paths.columns.get((first, last))
             if columns is None:
-                columns = paths[first, last] = [(c, _path(grid, first, last, c)) for c in range(len(grid[last]))]
+                columns = paths.columns[first, last] = [
+                    (c, _path(grid, first, last, c)) for c in range(len(grid[last]))
+                ]
             means = [_read_path(form.name, path) for _, path in columns]
             count = _score(columns, means, grid[first], grid[last])
             if count < LEAST_MATCHES or not any(found for found, _ in means):

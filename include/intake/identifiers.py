@@ -99,17 +99,36 @@ def _keep_ends(text: str, front: int, back: int) -> str:
     return text[:front] + "*" * (len(text) - front - back) + text[len(text) - back :]
 
 
+def mask_payee(name: str) -> str:
+    """Some subsidies are paid to a person: what reads like a person's name is masked, an organisation's stays."""
+    text = name.strip()
+    is_person = "·" in text or (len(text) <= _LONGEST_NAME and not (len(text) > 2 and text[-1] in _ORGANISATION_ENDS))
+    return mask_name(text) if is_person else text
+
+
+def mask_numbers(text: str) -> str:
+    """Free text in which the numbers long enough for a telephone or an identity card keep 3 in front and 2 behind."""
+    return _LONG_NUMBER.sub(lambda match: _keep_ends(match.group(), 3, 2), text)
+
+
+_LONGEST_NAME = 4
+_ORGANISATION_ENDS = frozenset("厂店局所站司")
+_LONG_NUMBER = re.compile(r"1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9])|[0-9](?: ?[0-9]){6,}[Xx]?")
+
 MASKS: Mapping[str, Callable[[str], str]] = {
     "person_name": mask_name,
     "person_id": mask_person_id,
     "account": mask_account,
     "contact": mask_name,
     "phone": mask_phone,
+    "payee_name": mask_payee,
+    "certificate_no": mask_account,
+    "remark": mask_numbers,
 }
-"""Masks of the personal columns of every form, by column name."""
+"""Masks by column name: of the personal columns of every form, and of columns that may name a person all the same."""
 
 
 def masked(column: str, text: str) -> str:
-    """The text as it may be shown: masked when the column is personal, unchanged otherwise."""
+    """The text as it may be shown: masked when the column may carry personal data, unchanged otherwise."""
     mask = MASKS.get(column)
     return mask(text) if mask else text

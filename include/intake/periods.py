@@ -105,16 +105,23 @@ def open_period(
     if state == "closed" and (before is None or before.state != "closed"):
         _record(conn, period, "closed", CLOCK, _CLOSED_BY_CLOCK, now)
     if before is None or state == "open":
-        expected = [
-            (period, r.reporter_code, form, due_on) for r in expected_in(reporters, period) for form in rules.forms
-        ]
-        conn.execute("delete from intake.expected_report where period = %s", (period,))
-        with conn.cursor() as cursor:
-            cursor.executemany(
-                "insert into intake.expected_report (period, reporter_code, form, due_on) values (%s, %s, %s, %s)",
-                expected,
-            )
+        _expect(
+            conn, period, {(r.reporter_code, f, due_on) for r in expected_in(reporters, period) for f in rules.forms}
+        )
     return ReportingPeriod(period, due_on, closes_on, state, reopened_until, known)
+
+
+def _expect(conn: psycopg.Connection, period: str, expected: set[tuple[str, str, date]]) -> None:
+    """Write the expected reports where they differ; this is asked for with every file."""
+    rows = conn.execute("select reporter_code, form, due_on from intake.expected_report where period = %s", (period,))
+    if set(rows.fetchall()) == expected:
+        return
+    conn.execute("delete from intake.expected_report where period = %s", (period,))
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            "insert into intake.expected_report (period, reporter_code, form, due_on) values (%s, %s, %s, %s)",
+            [(period, *one) for one in sorted(expected)],
+        )
 
 
 def unclosed_periods(conn: psycopg.Connection) -> list[str]:
@@ -219,7 +226,8 @@ def _decided(conn: psycopg.Connection, waiting: WaitingCorrection, outcome: str,
 def revision_of(conn: psycopg.Connection, period: str) -> int:
     """How often the month was corrected after its closing; 0 when never."""
     row = conn.execute(
-        "select coalesce(max(revision_no), 0) from intake.submission where period = %s and outcome <> 'refused'", (period,)
+        "select coalesce(max(revision_no), 0) from intake.submission where period = %s and outcome <> 'refused'",
+        (period,),
     ).fetchone()
     assert row is not None
     return int(row[0])

@@ -295,7 +295,7 @@ def _has_content(sheet: Sheet) -> bool:
 def _form_of(sheet: Sheet) -> _FormSheet | None:
     """The form that a sheet holds: named by a title in its first rows, else by its own name, else by its headers."""
     grid = header_grid(sheet.rows, sheet.merges)
-    paths: Paths = {}
+    paths = Paths()
     headers = {name: header for name, form in load_forms().items() if (header := find_header(form, grid, paths))}
     if not headers:
         return None

@@ -8,6 +8,7 @@ no reporter or no month comes back by itself, under ``未识别``.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,10 +34,13 @@ from include.intake.workers import JobKilled, Workers
 from include.quality.findings import Finding
 from include.settings import get_settings
 
+log = logging.getLogger(__name__)
 UNPLACED = "未识别"
 RETURNS = "退回表"
 TO_MEND, TO_CHECK, RECEIPT = "退回表", "请核对", "回执"
-_UNSAFE = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u200e\u200f\u202a-\u202e\u2066-\u2069]')
+#: names that Windows keeps for devices
+_DEVICES = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +99,26 @@ class _Version:
 def return_folder(period: str | None, reporter: Reporter | None) -> Path:
     """``outbox/<period>/退回表/<reporter>``; what could not be placed goes under ``未识别``."""
     folder = get_settings().outbox / (period or UNPLACED) / RETURNS
-    return folder / (reporter.reporter_name if reporter else UNPLACED)
+    return folder / (_safe(reporter.reporter_name) if reporter else UNPLACED)
 
 
 def safe_stem(file_name: str) -> str:
-    """A name for a new file after a received one: no path, no control or reserved characters, at most 80 characters."""
-    stem = _UNSAFE.sub("_", Path(file_name.replace("\\", "/")).name).rpartition(".")[0] or "文件"
-    return stem.strip(". ")[:80] or "文件"
+    """A name for a new file after a received one: no path, nothing that Windows does not take in a name, at most 80
+    characters."""
+    return _safe(Path(file_name.replace("\\", "/")).name.rpartition(".")[0])
+
+
+def _safe(name: str) -> str:
+    plain = _UNSAFE.sub("_", name).strip(". ")[:80].strip(". ") or "文件"
+    return f"_{plain}" if plain.partition(".")[0].upper() in _DEVICES else plain
+
+
+def _make(folder: Path) -> None:
+    """The folder, made when missing. What the counties get back carries personal columns: ``退回表`` is closed to
+    others, as its files are."""
+    folder.parent.parent.mkdir(parents=True, exist_ok=True)
+    for closed in (folder.parent, folder):
+        closed.mkdir(mode=0o700, exist_ok=True)
 
 
 def return_reporter(conn: psycopg.Connection, period: str, reporter: Reporter, workers: Workers) -> Path:
@@ -124,18 +141,16 @@ def return_reporters(
         for reporter in reporters:
             month = month_of(conn, period, reporter)
             folder = return_folder(period, reporter)
-            folder.mkdir(parents=True, exist_ok=True)
-            waiting.append((month, folder / f"{reporter.reporter_name}-{period}-{month.kind}.xlsx"))
+            _make(folder)
+            waiting.append((month, folder / f"{folder.name}-{period}-{month.kind}.xlsx"))
             yield waiting[-1]
 
     for outcome in workers.map(write_month, jobs()):
         month, destination = waiting.popleft()
-        if isinstance(outcome.error, JobKilled):
-            workers.run(write_month, _list_alone(month), destination)
-        else:
-            outcome.get()
+        if outcome.error is not None:
+            _write_list_alone(month, destination, outcome.error, workers)
         for kind in {TO_MEND, TO_CHECK, RECEIPT} - {month.kind}:
-            destination.with_name(f"{month.reporter_name}-{period}-{kind}.xlsx").unlink(missing_ok=True)
+            destination.with_name(f"{destination.parent.name}-{period}-{kind}.xlsx").unlink(missing_ok=True)
         yield destination
 
 
@@ -156,7 +171,7 @@ def return_unplaced(
     other's return.
     """
     folder = return_folder(period, reporter)
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     month = Month(
         reporter_name=reporter.reporter_name if reporter else None,
         period=period,
@@ -167,16 +182,22 @@ def return_unplaced(
         listed=tuple(ListedFinding(key="", finding=finding, file=0) for finding in findings),
     )
     destination = folder / f"{safe_stem(file_name)}-{path.name[:8]}-{TO_MEND}.xlsx"
-    try:
-        workers.run(write_month, month, destination)
-    except JobKilled:
-        workers.run(write_month, _list_alone(month), destination)
+    [outcome] = workers.map(write_month, [(month, destination)])
+    if outcome.error is not None:
+        _write_list_alone(month, destination, outcome.error, workers)
     return destination
 
 
-def _list_alone(month: Month) -> Month:
-    """The month without its files, for when one of them is more than the copying program can bear."""
-    return replace(month, files=tuple(replace(file, file_kind=None) for file in month.files))
+def _write_list_alone(month: Month, destination: Path, error: BaseException, workers: Workers) -> None:
+    """The month without its files, for when one of them is more than the copying program can bear. One county's odd
+    workbook must not keep the whole province from its report."""
+    if not isinstance(error, JobKilled):
+        log.error(
+            "%s: the files of the county cannot be copied, its problems alone are listed", destination, exc_info=error
+        )
+    workers.run(
+        write_month, replace(month, files=tuple(replace(file, file_kind=None) for file in month.files)), destination
+    )
 
 
 def write_month(month: Month, destination: Path) -> None:
@@ -338,12 +359,24 @@ def _form_states(
                 note_zh=_note(version),
             )
         )
-    for file_name, received_at in conn.execute(
-        "select file_name, received_at from intake.received_file where period = %s and reporter_code = %s"
-        " and outcome = 'awaiting_approval' order by receipt_id",
+    for file_name, received_at, outcome, outcome_zh in conn.execute(
+        """
+        select file_name, received_at, outcome, outcome_zh from intake.received_file as file
+        where period = %s and reporter_code = %s and (
+            outcome = 'awaiting_approval'
+            -- said until something else comes
+            or outcome = 'rejected' and not exists (
+                select 1 from intake.received_file as later
+                where later.period = file.period and later.reporter_code = file.reporter_code
+                    and later.receipt_id > file.receipt_id and later.outcome not in ('duplicate', 'rejected')
+            )
+        )
+        order by receipt_id
+        """,
         (period, reporter_code),
     ):
-        states.append(FormState("更正文件", "awaiting_approval", file_name=file_name, received_at=received_at))
+        note = outcome_zh.partition("：")[2] if outcome == "rejected" else ""
+        states.append(FormState("更正文件", outcome, file_name=file_name, received_at=received_at, note_zh=note))
     return states
 
 

@@ -527,7 +527,7 @@ def normalise(field_: Field, cells: Sequence[Any], place: Place, gaps: Mapping[i
 def _finding(column: Column, cell: Any, code: str, position: int, place: Place, count: int | None = None) -> Finding:
     shown = show(cell)[:80]
     row = place.rows[position]
-    shown = masked(column.name, shown) if column.personal else shown
+    shown = masked(column.name, shown)
     params: dict[str, Any] = {"header": place.header}
     if column.values:
         params["choices"] = "、".join(column.values)

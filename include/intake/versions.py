@@ -66,9 +66,9 @@ class Comparison:
             return "内容与上一版相同"
         return f"改动{self.cells_changed}格，增加{self.rows_added}行，减少{self.rows_removed}行"
 
-    def _keep(self, difference: Difference) -> None:
-        if len(self.differences) < DIFFERENCES_KEPT:
-            self.differences.append(difference)
+    @property
+    def _has_room(self) -> bool:
+        return len(self.differences) < DIFFERENCES_KEPT
 
 
 def row_identities(form: Form, frame: pd.DataFrame) -> dict[tuple[str, int], str]:
@@ -109,18 +109,22 @@ def compare(
         if not column.personal and name != "seq" and name in before and name in after
     ]
     old, new = _by_identity(form, before), _by_identity(form, after)
-    was, now = _texts(before, shared), _texts(after, shared)
+    was, now = ({name: frame[name].tolist() for name in shared} for frame in (before, after))
     for identity, place in new.items():
         if identity not in old:
             comparison.rows_added += 1
-            sheet, cell = _address(after, place, layout_after, form.row_key[0])
-            comparison._keep(Difference("added", _label(form, after, place), sheet_after=sheet, cell_after=cell))
+            if comparison._has_room:
+                sheet, cell = _address(after, place, layout_after, form.row_key[0])
+                label = _label(form, after, place)
+                comparison.differences.append(Difference("added", label, sheet_after=sheet, cell_after=cell))
             continue
         for name, value_before, value_after in _changed(shared, was, old[identity], now, place):
             comparison.cells_changed += 1
+            if not comparison._has_room:
+                continue
             sheet_before, cell_before = _address(before, old[identity], layout_before, name)
             sheet_after, cell_after = _address(after, place, layout_after, name)
-            comparison._keep(
+            comparison.differences.append(
                 Difference(
                     "changed",
                     _label(form, after, place),
@@ -136,8 +140,10 @@ def compare(
     for identity, place in old.items():
         if identity not in new:
             comparison.rows_removed += 1
-            sheet, cell = _address(before, place, layout_before, form.row_key[0])
-            comparison._keep(Difference("removed", _label(form, before, place), sheet_before=sheet, cell_before=cell))
+            if comparison._has_room:
+                sheet, cell = _address(before, place, layout_before, form.row_key[0])
+                label = _label(form, before, place)
+                comparison.differences.append(Difference("removed", label, sheet_before=sheet, cell_before=cell))
     return comparison
 
 
@@ -231,16 +237,17 @@ def _by_identity(form: Form, frame: pd.DataFrame) -> dict[str, int]:
     return places
 
 
-def _texts(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, list[str]]:
-    return {name: [_written(value) for value in frame[name].tolist()] for name in names}
-
-
 def _changed(
-    names: Sequence[str], was: Mapping[str, list[str]], before: int, now: Mapping[str, list[str]], after: int
+    names: Sequence[str], was: Mapping[str, list[Any]], before: int, now: Mapping[str, list[Any]], after: int
 ) -> Iterator[tuple[str, str, str]]:
     for name in names:
-        if was[name][before] != now[name][after]:
-            yield name, was[name][before], now[name][after]
+        value_before, value_after = was[name][before], now[name][after]
+        # most are equal as they are; a blank is equal to nothing, not even to itself
+        if value_before is value_after or (value_before == value_after) is True:
+            continue
+        text_before, text_after = _written(value_before), _written(value_after)
+        if text_before != text_after:
+            yield name, text_before, text_after
 
 
 def _written(value: Any) -> str:

@@ -14,6 +14,7 @@ import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -391,6 +392,12 @@ def _read_sheets(data: bytes, scans: dict[str, SheetScan], file_name: str) -> li
 
 def _storable(rows: list[list[Cell]]) -> list[list[Cell]]:
     """The rows without what no database column takes: NUL characters, and numbers beyond any number (``1e999``)."""
+    # a cell is looked at once however often it stands in the sheet; usually that is all
+    if not any(
+        "\0" in cell if type(cell) is str else type(cell) is float and not math.isfinite(cell)
+        for cell in set(chain.from_iterable(rows))
+    ):
+        return rows
     for row in rows:
         for index, cell in enumerate(row):
             if type(cell) is str:

@@ -69,7 +69,7 @@ class ChainResult:
 
 
 def period_states(conn: psycopg.Connection) -> dict[str, PeriodState]:
-    """State of every period in the ledger."""
+    """State of every period of which anything arrived; one known only because its counties are reminded is not due."""
     rows = conn.execute(
         """
         select
@@ -83,6 +83,7 @@ def period_states(conn: psycopg.Connection) -> dict[str, PeriodState]:
             select p.input_hash from intake.publication as p
             where p.period = this.period order by p.issue_no desc limit 1
         ) as issued on true
+        where exists (select 1 from intake.received_file as file where file.period = this.period)
         order by this.period
         """
     ).fetchall()

@@ -15,7 +15,7 @@ from datetime import datetime
 import psycopg
 
 from include.forms.model import load_forms
-from include.intake.calendar import SHANGHAI, PeriodError, load_rules
+from include.intake.calendar import SHANGHAI, PeriodError, check_period, load_rules
 from include.intake.finding_ledger import decide_explanations
 from include.intake.periods import (
     PeriodRefused,
@@ -27,10 +27,14 @@ from include.intake.periods import (
     reopen_period,
     waiting_corrections,
 )
+from include.intake.reporters import load_reporters
+from include.intake.returns import return_reporter
+from include.intake.workers import Workers
 from include.operate.summary import table
 from include.settings import get_settings
 from include.warehouse.connection import WarehouseUnreachableError, connect
 from include.warehouse.embedded import EmbeddedPostgresError
+from include.warehouse.locking import alone
 from include.warehouse.migrate import MigrationError, migrate
 
 DIFFERENCES_SHOWN = 40
@@ -51,25 +55,26 @@ _HOW_TO_ACCEPT = (
     '  采纳：make office ARGS="accept --period 报告期 --reporter 代码 --reason 理由"，一条规则的加 --code 规则；\n'
     "  不采纳的用 decline 代替 accept"
 )
+_HOW_TO_DECLINE = "  这类问题说明了也不能入库，仍须改正；看过后用 decline 注明意见，退回表会写明"
 
 
 def waiting(conn: psycopg.Connection, chosen: argparse.Namespace) -> str:
-    """What waits: corrections after closing, explanations to be reviewed."""
+    """What waits: corrections after closing, explanations to be reviewed (of what must be mended: to be read)."""
     corrections = waiting_corrections(conn, chosen.period)
     explained = _explained(conn, chosen.period, None)
     parts = []
     if corrections:
-        listed = [
-            (c.period, c.reporter_code, c.reporter_name, c.file_name, f"{c.received_at:%Y-%m-%d %H:%M}")
-            for c in corrections
-        ]
+        listed = [(c.period, c.reporter_code, c.reporter_name, c.file_name, _text(c.received_at)) for c in corrections]
         parts.append("待批准的封账后更正\n" + table(("报告期", "代码", "报送单位", "文件", "收到时间"), listed))
         parts.append(_HOW_TO_APPROVE)
-    if explained:
-        rows = [(r[1], r[2], r[3], r[4], r[5], r[6]) for r in explained]
-        headers = ("报告期", "报送单位", "规则", "单元格", "内容", "情况说明")
-        parts.append("待审核的情况说明\n" + table(headers, rows))
-        parts.append(_HOW_TO_ACCEPT)
+    headers = ("报告期", "报送单位", "规则", "单元格", "内容", "情况说明")
+    for title, how, rows in (
+        ("待审核的情况说明", _HOW_TO_ACCEPT, [r[1:] for r in explained if r[3][0] == "W"]),
+        ("必须改正的问题上的情况说明", _HOW_TO_DECLINE, [r[1:] for r in explained if r[3][0] != "W"]),
+    ):
+        if rows:
+            parts.append(f"{title}\n" + table(headers, rows))
+            parts.append(how)
     return "\n".join(parts) if parts else "没有等待决定的事项"
 
 
@@ -83,14 +88,20 @@ def _explained(
             concat_ws('!', finding.sheet, finding.cell), coalesce(finding.value, ''), explanation.text_zh
         from intake.finding
         join intake.reporter using (reporter_code)
-        join intake.finding as asked using (finding_key)
+        join intake.finding as asked
+            on asked.finding_key = finding.finding_key and asked.value is not distinct from finding.value
         join intake.explanation on explanation.finding_id = asked.finding_id
-        where finding.state = 'explained' and finding.period = coalesce(%s, finding.period)
-            and finding.reporter_code = coalesce(%s, finding.reporter_code)
-            and finding.code = coalesce(%s, finding.code)
+        where
+            (
+                finding.state = 'explained'
+                or finding.state = 'open' and finding.severity <> 'W' and explanation.decision is null
+            )
+            and finding.period = coalesce(%(period)s, finding.period)
+            and (%(reporter)s::text is null or %(reporter)s in (reporter.reporter_code, reporter.reporter_name))
+            and finding.code = coalesce(%(code)s, finding.code)
         order by finding.finding_id, explanation.explanation_id desc
         """,
-        (period, reporter, code),
+        {"period": period, "reporter": reporter, "code": code},
     ).fetchall()
 
 
@@ -121,21 +132,23 @@ def _chosen_corrections(conn: psycopg.Connection, chosen: argparse.Namespace) ->
 def approve(conn: psycopg.Connection, chosen: argparse.Namespace) -> str:
     """Approve a reporter's corrections of a month."""
     found = _chosen_corrections(conn, chosen)
-    for correction in found:
-        approve_correction(conn, correction, chosen.actor, chosen.reason, datetime.now(SHANGHAI))
-    return f"已批准 {found[0].reporter_name} {chosen.period} 的 {len(found)} 份更正。{_NEXT_RUN}"
+    now = datetime.now(SHANGHAI)
+    count = sum(approve_correction(conn, correction, chosen.actor, chosen.reason, now) for correction in found)
+    return f"已批准 {found[0].reporter_name} {chosen.period} 的 {count} 份更正。{_NEXT_RUN}"
 
 
 def reject(conn: psycopg.Connection, chosen: argparse.Namespace) -> str:
     """Turn a reporter's corrections of a month down."""
     found = _chosen_corrections(conn, chosen)
-    for correction in found:
-        reject_correction(conn, correction, chosen.actor, chosen.reason, datetime.now(SHANGHAI))
-    return f"未批准 {found[0].reporter_name} {chosen.period} 的 {len(found)} 份更正；原件保留，台账已注明理由。"
+    now = datetime.now(SHANGHAI)
+    count = sum(reject_correction(conn, correction, chosen.actor, chosen.reason, now) for correction in found)
+    return f"未批准 {found[0].reporter_name} {chosen.period} 的 {count} 份更正；原件保留，台账和退回表注明理由。"
 
 
 def _decide(conn: psycopg.Connection, chosen: argparse.Namespace, accept: bool) -> str:
     found = _explained(conn, chosen.period, chosen.reporter, chosen.code)
+    if accept:
+        found = [row for row in found if row[3][0] == "W"]
     if not found:
         raise PeriodRefused("没有符合条件、等待审核的情况说明；不带参数运行可列出全部")
     decided = decide_explanations(
@@ -156,16 +169,27 @@ def accept(conn: psycopg.Connection, chosen: argparse.Namespace) -> str:
 
 def decline(conn: psycopg.Connection, chosen: argparse.Namespace) -> str:
     """Do not accept explanations: their findings are open again."""
-    return _decide(conn, chosen, accept=False) + "相应问题重新待处理，下次退回表会写明。"
+    return _decide(conn, chosen, accept=False) + "相应问题重新待处理，退回表会写明。"
+
+
+def _return_again(conn: psycopg.Connection, period: str, named: str) -> None:
+    """Give the reporter its workbook with what was decided; the county looks there."""
+    reporters = load_reporters(get_settings().reporters_file)
+    with alone(f"load {period}"), Workers() as workers:
+        for reporter in reporters:
+            if named in (reporter.reporter_code, reporter.reporter_name):
+                return_reporter(conn, period, reporter, workers)
 
 
 def show(conn: psycopg.Connection, chosen: argparse.Namespace) -> str:
     """The ledger of a month, or of one reporter in it."""
-    month = find_period(conn, chosen.period)
+    month = find_period(conn, check_period(chosen.period))
     if month is None:
         raise PeriodRefused(f"台账里没有 {chosen.period}：还没有收到过这个月的报表，请检查报告期是否写对")
     state = {"open": "报送中", "closed": "已封账", "reopened": f"重新开放到 {month.reopened_until}"}[month.state]
     note = "" if month.is_calendar_known else "（当年放假安排尚未公布，截止日暂按周一至周五推算）"
+    if chosen.reporter:
+        chosen.reporter = _code_of(conn, chosen.reporter)
     lines = [f"{chosen.period}  截止 {month.due_on}，封账 {month.closes_on}，{state}{note}"]
     for headers, statement in _SHOWN:
         rows = conn.execute(statement, {"period": chosen.period, "reporter": chosen.reporter}).fetchall()
@@ -176,13 +200,22 @@ def show(conn: psycopg.Connection, chosen: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
+def _code_of(conn: psycopg.Connection, named: str) -> str:
+    row = conn.execute(
+        "select reporter_code from intake.reporter where %s in (reporter_code, reporter_name)", (named,)
+    ).fetchone()
+    if row is None:
+        raise PeriodRefused(f"没有报送单位“{named}”，请写代码或全称")
+    return str(row[0])
+
+
 _SHOWN: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("收到时间", "报送单位", "文件", "处理结果"),
         """
         select file.received_at, reporter.reporter_name, file.file_name, file.outcome_zh
         from intake.received_file as file left join intake.reporter as reporter using (reporter_code)
-        where file.period = %(period)s and file.reporter_code = coalesce(%(reporter)s, file.reporter_code)
+        where file.period = %(period)s and (%(reporter)s::text is null or file.reporter_code = %(reporter)s)
         order by file.receipt_id
         """,
     ),
@@ -299,7 +332,7 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         command.add_argument("--period", required=name != "waiting", help="报告期，如 2026-10")
         if name in ("show", "approve", "reject", "accept", "decline"):
-            command.add_argument("--reporter", required=name != "show", help="报送单位代码")
+            command.add_argument("--reporter", required=name != "show", help="报送单位代码或名称")
         if name in ("accept", "decline"):
             command.add_argument("--code", help="规则代码，如 W-WAG-001；不写则为全部")
         if name not in ("waiting", "show"):
@@ -316,7 +349,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with connect(autocommit=True) as conn:
             migrate(conn)
             with conn.transaction():
-                print(_COMMANDS[chosen.command](conn, chosen))
+                said = _COMMANDS[chosen.command](conn, chosen)
+            print(said)
+            if chosen.command in ("reject", "accept", "decline"):
+                _return_again(conn, chosen.period, chosen.reporter)
     except (PeriodRefused, PeriodError) as refused:
         print(f"error: {refused}", file=sys.stderr)
         return 2

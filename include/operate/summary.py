@@ -35,13 +35,18 @@ def pad(text: str, columns: int, *, right: bool = False) -> str:
     return blanks + text if right else text + blanks
 
 
+def _one_line(text: str) -> str:
+    """What counties write is shown as text: no line breaks, nothing that a terminal would obey."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterable[int] = ()) -> str:
     """A plain table whose columns stand under one another, also where the texts are Chinese.
 
     Args:
         right: positions of columns aligned to the right.
     """
-    texts = [["" if value is None else str(value) for value in row] for row in rows]
+    texts = [["" if value is None else _one_line(str(value)) for value in row] for row in rows]
     to_right = set(right)
     columns = [max(map(width, column)) for column in zip(headers, *texts, strict=True)]
     lines = [

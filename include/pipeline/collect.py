@@ -16,7 +16,7 @@ from include.intake.calendar import SHANGHAI, ReportingRules, end_of, load_rules
 from include.intake.channels import Arrival, Channel, LocalFolder
 from include.intake.finding_ledger import Owner, record_log
 from include.intake.landing import LandingStore
-from include.intake.periods import open_period, reopen_period, unclosed_periods
+from include.intake.periods import open_period, reopen_period, unclosed_periods, waiting_corrections
 from include.intake.reading import Identification
 from include.intake.reporters import Reporter, expected_in, load_reporters
 from include.intake.returns import return_reporter, return_unplaced
@@ -58,7 +58,7 @@ def collect(inbox: Path | None = None, *, reopen: str | None = None) -> CollectR
 
     Args:
         inbox: folder to read instead of the configured one.
-        reopen: a month asked for by hand: closed, it is opened again when a file of it arrives.
+        reopen: a month asked for by hand: closed, it is opened again when a file of it would have to wait.
     """
     settings = get_settings()
     reporters = load_reporters(settings.reporters_file)
@@ -80,12 +80,14 @@ def collect(inbox: Path | None = None, *, reopen: str | None = None) -> CollectR
             for (arrival, sha256), found in zip(landed, workers.identify_all(jobs), strict=True):
                 # One transaction a file: a file that fails half-way is taken again, the others are safe.
                 with conn.transaction():
-                    if reopen is not None and found.period == reopen and not found.refused:
-                        _reopen(conn, reopen, reporters, rules)
-                    outcome = _enter(conn, store, arrival, sha256, found, reporters, rules, workers)
+                    outcome = _enter(conn, store, arrival, sha256, found, reporters, rules, workers, reopen)
                 if outcome:
                     outcomes.append(outcome)
                     log.info("%s: %s", arrival.path_in_channel, outcome)
+        if reopen is not None and waiting_corrections(conn, reopen):
+            with conn.transaction():
+                # collected earlier, before the month was asked for
+                _reopen(conn, reopen, rules, datetime.now(SHANGHAI))
         periods = sorted({*ledger.pending_periods(conn), *ledger.outdated_periods(conn)})
     return CollectResult(
         periods=periods,
@@ -98,11 +100,9 @@ def collect(inbox: Path | None = None, *, reopen: str | None = None) -> CollectR
     )
 
 
-def _reopen(conn: psycopg.Connection, period: str, reporters: Sequence[Reporter], rules: ReportingRules) -> None:
-    now = datetime.now(SHANGHAI)
-    if expected_in(reporters, period) and open_period(conn, period, reporters, rules, now).state == "closed":
-        until, _ = reopen_period(conn, period, rules, actor=getpass.getuser(), reason_zh="手工运行该月", now=now)
-        log.info("%s was closed; asked for by hand, it is open again until %s", period, until)
+def _reopen(conn: psycopg.Connection, period: str, rules: ReportingRules, now: datetime) -> None:
+    until, _ = reopen_period(conn, period, rules, actor=getpass.getuser(), reason_zh="手工运行该月", now=now)
+    log.info("%s was closed; asked for by hand, it is open again until %s", period, until)
 
 
 def _land(
@@ -134,6 +134,7 @@ def _enter(
     reporters: Sequence[Reporter],
     rules: ReportingRules,
     workers: Workers,
+    reopen: str | None,
 ) -> ledger.FileOutcome | None:
     """Write the ledger row of a landed file; ``None`` when it already has one."""
     now = datetime.now(SHANGHAI)
@@ -146,11 +147,13 @@ def _enter(
         outcome, outcome_zh = "duplicate", f"重复报送：内容与已收到的“{twin.file_name}”完全相同，未作处理"
     elif not _is_placed(found):
         outcome, outcome_zh = "refused", "退回：" + "；".join(f.message_zh for f in found.findings if f.severity == "E")
-    elif month is not None and not month.takes(arrival.received_at):
+    elif month is not None and not month.takes(arrival.received_at) and month.period != reopen:
         outcome = "awaiting_approval"
         outcome_zh = f"{month.period}已于{month.closes_on}封账，作为更正等待指挥部批准"
     else:
         outcome, outcome_zh = "pending", "待读取"
+        if month is not None and not month.takes(arrival.received_at):
+            _reopen(conn, month.period, rules, now)
     receipt_id = ledger.record_file(
         conn,
         arrival,

@@ -42,6 +42,8 @@ from include.warehouse.loading import column_types, load_rows, refresh_statistic
 from include.warehouse.locking import alone
 
 log = logging.getLogger(__name__)
+#: Numbers of unknown problems named in a finding; a whole list of another month has hundreds.
+_KEYS_SAID = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def _load(folder: Path, period: str) -> dict[str, int]:
         revision_no = _revision_no(conn, content, corrections)
         for number, submission in enumerate(content.submissions, start=1):
             with conn.transaction():
-                revised = revision_no if submission.receipt_id in corrections else 0
+                revised = revision_no if submission.receipt_id in corrections else None
                 rows = _load_submission(conn, forms[submission.form], submission, folder, revised, now)
             if rows is not None:
                 loaded[submission.form] = loaded.get(submission.form, 0) + rows
@@ -117,7 +119,7 @@ def _revision_no(conn: psycopg.Connection, content: Batch, corrections: set[int]
 
 
 def _load_submission(
-    conn: psycopg.Connection, form: Form, submission: Submission, folder: Path, revision_no: int, now: datetime
+    conn: psycopg.Connection, form: Form, submission: Submission, folder: Path, revision_no: int | None, now: datetime
 ) -> int | None:
     """Enter one submission with its rows, findings, rule results and its difference to the version before; returns the
     rows loaded, ``None`` when an earlier try of this batch entered it."""
@@ -182,8 +184,10 @@ def _split(frame: pd.DataFrame, submission: Submission) -> tuple[pd.DataFrame, p
 
 
 def _record_submission(
-    conn: psycopg.Connection, submission: Submission, accepted: int, held: int, revision_no: int
+    conn: psycopg.Connection, submission: Submission, accepted: int, held: int, revision_no: int | None
 ) -> None:
+    """``revision_no``: of a correction; ``None``: it came in time. A refused correction changes nothing and takes no
+    number."""
     outcome = "accepted_with_findings" if submission.log.counts else "accepted"
     if submission.refused:
         outcome = "refused"
@@ -201,7 +205,8 @@ def _record_submission(
             submission.reporter_code, submission.county_code, version, submission.template_version,
             submission.sheets, submission.received_at, submission.is_sample, outcome,
             submission.rows_read, accepted, held, submission.cells_read, submission.cells_filled,
-            submission.count("E"), submission.count("R"), submission.count("W"), revision_no > 0, revision_no,
+            submission.count("E"), submission.count("R"), submission.count("W"), revision_no is not None,
+            0 if revision_no is None or submission.refused else revision_no,
         ),
     )  # fmt: skip
 
@@ -276,7 +281,7 @@ def _record_late_findings(conn: psycopg.Connection, content: Batch, now: datetim
         identities = row_identities(load_forms()[form], rows)
         keys = finding_ledger.finding_keys(findings, owner, identities)
         finding_ledger.settle_compared(conn, submission_id, content.comparison_codes, keys, now)
-        entered = finding_ledger.living_keys(conn, submission_id)
+        entered = finding_ledger.refresh_compared(conn, submission_id, dict(zip(keys, findings, strict=True)), now)
         new = FindingLog()
         new.extend(finding for finding, key in zip(findings, keys, strict=True) if key not in entered)
         if new.counts:
@@ -300,9 +305,7 @@ def _close_receipts(conn: psycopg.Connection, content: Batch, now: datetime) -> 
         assert receipt.period is not None and receipt.reporter_code is not None
         owner = finding_ledger.Owner(receipt_id, None, receipt.period, receipt.reporter_code)
         with conn.transaction():
-            if not finding_ledger.has_tallies(conn, owner):
-                finding_ledger.record_log(conn, found, owner, now, {})
-            finding_ledger.record_explanations(
+            unknown = finding_ledger.record_explanations(
                 conn,
                 content.explanations.get(receipt_id, ()),
                 receipt_id=receipt_id,
@@ -310,6 +313,11 @@ def _close_receipts(conn: psycopg.Connection, content: Batch, now: datetime) -> 
                 reporter_code=receipt.reporter_code,
                 received_at=receipt.received_at,
             )
+            if not finding_ledger.has_tallies(conn, owner):
+                if unknown:
+                    params = {"file": receipt.file_name, "count": len(unknown), "keys": "、".join(unknown[:_KEYS_SAID])}
+                    found.add(Finding("W-FILE-004", params=params))
+                finding_ledger.record_log(conn, found, owner, now, {})
     touched = sorted({r.reporter_code for r in receipts.values() if r.reporter_code} | _compared(conn, content))
     for reporter_code in touched:
         with conn.transaction():

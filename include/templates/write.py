@@ -299,4 +299,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{written.folder}; {known}"
     )
     return 0
-

@@ -93,7 +93,7 @@ def test_a_period_runs_from_workbooks_to_report_and_leaves_nothing_running(var: 
     assert "R-" in output and "AJ6" in output
     reports = {path.suffix for path in (var / "outbox" / PERIOD).iterdir() if path.is_file()}
     assert {".docx", ".xlsx", ".html"} <= reports
-    assert list((var / "outbox" / PERIOD).glob(f"退回表/{COUNTY}/*-退回.xlsx"))
+    assert list((var / "outbox" / PERIOD).glob(f"退回表/{COUNTY}/*-退回表.xlsx"))
     assert alive(var) == []
     for name in ("secrets.json", "passwords.json"):
         assert stat.S_IMODE((var / "airflow" / name).stat().st_mode) == 0o600

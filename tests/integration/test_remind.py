@@ -271,7 +271,7 @@ def test_a_reopened_month_is_reminded_anew_of_its_new_deadline(outbox: Path) -> 
 def test_days_off_are_left_alone_and_a_worked_saturday_is_not(outbox: Path) -> None:
     # 11 October 2026 is a Sunday; Saturday 10 October is worked, two working days before Tuesday 13.
     assert remind(at("2026-10-11")) == {
-        "day": "2026-10-11", "is_working_day": False, "periods": [], "down": [], "refused": [],
+        "day": "2026-10-11", "is_working_day": False, "periods": [], "expired": 0, "down": [], "refused": [],
     }  # fmt: skip
     assert query("select 1 from intake.reporting_period") == []
     assert month(remind(at("2026-10-10")), "2026-09")["stage"] == "before_due"

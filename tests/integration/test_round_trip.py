@@ -78,6 +78,12 @@ def listing_of(book: openpyxl.Workbook) -> tuple[Any, dict[str, int], int]:
     raise AssertionError("no table of problems")
 
 
+def listed_texts() -> list[str]:
+    """Every text of the sheet of problems that the county has now."""
+    sheet = openpyxl.load_workbook(returned())["问题清单"]
+    return [str(cell.value) for row in sheet.iter_rows() for cell in row if cell.value]
+
+
 def test_a_refused_workbook_mended_and_explained_comes_back_as_version_two(inbox: Path) -> None:
     """Row 5 is fine but its wage is odd (to be explained), row 6 lacks its shortage (to be mended)."""
     send(
@@ -146,7 +152,11 @@ def test_the_office_reviews_explanations(inbox: Path, capsys: pytest.CaptureFixt
     assert office.main([]) == 0
     waiting = capsys.readouterr().out
     assert "W-WAG-001" in waiting and "引进高级技师" in waiting
+    assert returned().name.endswith("-回执.xlsx")
     assert decide("decline", "请附工资表") == 0
+    # the county is told at once, not with its next file
+    assert returned().name.endswith("-请核对.xlsx")
+    assert any("请附工资表" in text for text in listed_texts())
     assert query("select state from intake.finding where code = 'W-WAG-001' order by finding_id") == [
         ("expired",),
         ("open",),
@@ -229,6 +239,13 @@ def test_a_rejected_correction_changes_nothing_and_stays_on_record(inbox: Path) 
         ("rejected", "更正未获批准：依据不足")
     ]
     assert query("select count(*) from intake.submission") == [(1,)]
+    # the same bytes sent once more are a new request, not a duplicate
+    arrives(inbox / PERIOD / COUNTY / "更正.xlsx", AFTER_CLOSING + timedelta(days=1))
+    assert collect().waiting == 1
+    assert query("select outcome from intake.received_file where is_correction order by receipt_id") == [
+        ("rejected",),
+        ("awaiting_approval",),
+    ]
 
 
 def test_a_reopened_month_takes_what_waits_and_closes_again_by_the_clock(inbox: Path) -> None:
@@ -284,3 +301,33 @@ def test_a_refused_file_of_a_known_county_stands_in_its_workbook_until_a_good_on
         ("E-FILE-002", "mended"),
         ("W-FILE-001", "open"),
     ]
+
+
+def test_of_two_files_in_one_batch_the_later_counts_and_answers_of_another_month_are_told(inbox: Path) -> None:
+    """The first lacks a number. The second is good, but carries a list of problems that is not this month's."""
+    send(inbox, [enterprise(COUNTY, CODE, 1, shortage_now=None), enterprise(COUNTY, CODE, 2)], name="一.xlsx")
+    second = send(
+        inbox, [enterprise(COUNTY, CODE, 1), enterprise(COUNTY, CODE, 2)], at=FIRST + timedelta(hours=1), name="二.xlsx"
+    )
+    book = openpyxl.load_workbook(second)
+    problems = book.create_sheet("问题清单")
+    problems.append(["序号", "规则", "情况说明", "编号"])
+    problems.append([1, "W-WAG-001", "上月已说明", "0123456789ab"])
+    book.save(second)
+    arrives(second, FIRST + timedelta(hours=1))
+    take_in()
+    assert query("select version, outcome, rows_accepted, rows_held from intake.submission order by 1") == [
+        (1, "accepted_with_findings", 1, 1),
+        (2, "accepted", 2, 0),
+    ]
+    assert query("select code, state from intake.finding order by code") == [
+        ("R-VAL-001", "mended"),
+        ("W-FILE-004", "open"),
+    ]
+    assert query("select count(*) from intake.explanation") == [(0,)]
+    # a row held in version 1 is in version 2: its number is the one cell that changed
+    assert query("select column_name, value_before, value_after from intake.version_difference") == [
+        ("shortage_now", None, "7")
+    ]
+    assert returned().name.endswith("-请核对.xlsx")
+    assert any("有 1 条的编号不是本单位本月的问题（如 0123456789ab）" in text for text in listed_texts())

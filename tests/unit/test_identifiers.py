@@ -100,4 +100,15 @@ def test_masks() -> None:
 
 def test_every_personal_column_has_a_mask() -> None:
     personal = {column for form in load_forms().values() for column in form.personal_columns}
-    assert personal == set(MASKS)
+    # beside them, columns that are no personal ones but may name a person
+    assert set(MASKS) - personal == {"payee_name", "certificate_no", "remark"}
+    assert personal <= set(MASKS)
+
+
+def test_what_may_name_a_person_is_masked_where_it_does() -> None:
+    assert masked("payee_name", "韦小明") == "韦**"
+    assert masked("payee_name", "阿依古丽·买买提") == "阿*******"
+    assert masked("payee_name", "宾阳县演示1号木业有限公司") == "宾阳县演示1号木业有限公司"
+    assert masked("payee_name", "利民店") == "利民店"
+    assert masked("certificate_no", "S000045070001234") == "************1234"
+    assert masked("remark", "联系13812345678，3人待核，2026-10-31补报") == "联系138******78，3人待核，2026-10-31补报"
