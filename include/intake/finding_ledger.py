@@ -19,7 +19,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +32,8 @@ from include.warehouse.person_key import person_hash_key
 
 LIVING = ("open", "explained", "accepted")
 _KEY_DIGITS = 12
+#: Characters of a value or fact that are kept; a cell can hold 32,767.
+_TEXT_CHARACTERS = 500
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 RowIdentities = Mapping[tuple[str, int], str]
 """(sheet, row) -> the values of the form's ``row_key``, joined."""
@@ -118,9 +120,9 @@ def record_log(
     keys = finding_keys(log.detail, owner, identities)
     older = _living(conn, owner, keys)
     rows = []
-    for finding, key in zip(log.detail, keys, strict=True):
+    for finding, key in zip(map(_as_stored, log.detail), keys, strict=True):
         before = older.get(key)
-        state = before[2] if before is not None and before[3] == _stored_value(finding) else "open"
+        state = before[2] if before is not None and before[3] == finding.value else "open"
         rows.append(_row(finding, key, owner, before[1] if before is not None else first_seen, state))
     if rows:
         columns = list(rows[0])
@@ -173,14 +175,25 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("", text)
 
 
-def _stored_value(finding: Finding) -> str | None:
-    return None if finding.value is None else storable(finding.value)
+def _as_stored(finding: Finding) -> Finding:
+    """The finding with texts that the ledger takes, and of a length that a person reads."""
+    return replace(
+        finding,
+        sheet=None if finding.sheet is None else storable(finding.sheet),
+        value=None if finding.value is None else _short(finding.value),
+        params={name: _storable_fact(fact) for name, fact in finding.params.items()},
+    )
 
 
 def _storable_fact(fact: Any) -> Any:
     if isinstance(fact, float) and not math.isfinite(fact):
         return str(fact)  # JSON has no such number
-    return storable(fact) if isinstance(fact, str) else fact
+    return _short(fact) if isinstance(fact, str) else fact
+
+
+def _short(text: str) -> str:
+    kept = storable(text)
+    return kept if len(kept) <= _TEXT_CHARACTERS else f"{kept[:_TEXT_CHARACTERS]}……"
 
 
 def _row(finding: Finding, key: str, owner: Owner, first_seen: datetime, state: str) -> dict[str, Any]:
@@ -192,13 +205,13 @@ def _row(finding: Finding, key: str, owner: Owner, first_seen: datetime, state: 
         "code": finding.code,
         "severity": finding.severity,
         "form": finding.form,
-        "sheet": None if finding.sheet is None else storable(finding.sheet),
+        "sheet": finding.sheet,
         "source_row": finding.row,
         "column_name": finding.column,
         "cell": finding.cell,
-        "value": _stored_value(finding),
-        "params": Jsonb({name: _storable_fact(fact) for name, fact in finding.params.items()}),
-        "message_zh": storable(finding.message_zh),
+        "value": finding.value,
+        "params": Jsonb(dict(finding.params)),
+        "message_zh": finding.message_zh,
         "rule": entry(finding.code).title_zh,
         "first_seen": first_seen,
         "state": state,
@@ -328,10 +341,11 @@ def refresh_compared(
         (submission_id, list(LIVING)),
     ).fetchall()
     for finding_id, key, message_zh in living:
-        finding = findings.get(key)
-        if finding is None or storable(finding.message_zh) == message_zh:
+        if key not in findings:
             continue
-        facts = Jsonb({name: _storable_fact(fact) for name, fact in finding.params.items()})
+        finding = _as_stored(findings[key])
+        if finding.message_zh == message_zh:
+            continue
         conn.execute(
             """
             update intake.finding set
@@ -339,7 +353,7 @@ def refresh_compared(
                 state_reason_zh = '另一张表更正后对比结果有变化'
             where finding_id = %s
             """,
-            (_stored_value(finding), facts, storable(finding.message_zh), at, finding_id),
+            (finding.value, Jsonb(dict(finding.params)), finding.message_zh, at, finding_id),
         )
     return {key for _, key, _ in living}
 

@@ -34,7 +34,7 @@ ALIKE = 0.5
 _BLANKS = re.compile(r"[\s\u200b-\u200f\u2028-\u202e\u2060\ufeff\u00ad]+")
 _PUNCTUATION = re.compile(r"[()\[\]{}<>《》【】〔〕“”\"'‘’、,，。.;；:：/\\|·\-—_~*★※#]+")
 _BRACKETS = re.compile(r"[(\[【]([^()\[\]【】]*)[)\]】]$")
-_FIGURE = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_FIGURE = re.compile(r"[0-9][0-9A-Z.-]*")
 _LABEL = re.compile(r"[:：]")
 _NUMBERING = re.compile(r"^(?:[0-9]{1,2}[.、．)]|\([0-9]{1,2}\)|[一二三四五六七八九十]{1,3}、)(?![0-9])")
 
@@ -336,7 +336,7 @@ class Paths:
 
 
 def _keys(grid: Sequence[Sequence[tuple[str, tuple[int, int]]]]) -> list[list[str]]:
-    """Keys of the texts of each row that may be headers: of numbers there are many, and no form has such a header."""
+    """Keys of the texts of each row that may be headers: of numbers and codes there are many, and none is a header."""
     return [[key for text, _ in row if text and not _FIGURE.fullmatch(text) and (key := _key(text))] for row in grid]
 
 

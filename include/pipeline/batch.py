@@ -221,14 +221,20 @@ def read_frame(folder: Path, submission_id: str) -> pd.DataFrame:
     return read_frames(folder, [submission_id])
 
 
-def read_frames(folder: Path, submission_ids: Iterable[str]) -> pd.DataFrame:
+def read_frames(folder: Path, submission_ids: Iterable[str], *, nullable: bool = True) -> pd.DataFrame:
     """Rows of several submissions of one form, in the order given, as :func:`read_frame` gives those of one. Turning
-    them into a frame once instead of one by one takes a fifth of the time."""
+    them into a frame once instead of one by one takes a fifth of the time.
+
+    Args:
+        nullable: ``False`` for the types that compute faster: a column of integers with a blank is one of floats, a
+            blank among flags is ``None``.
+    """
     paths = [path for path in (frame_path(folder, one) for one in submission_ids) if path.exists()]
     if not paths:
         return pd.DataFrame()
     rows = pa.concat_tables([parquet.ParquetFile(path).read(use_threads=False) for path in paths])
-    frame = rows.to_pandas(types_mapper=_NULLABLE.get, use_threads=False)
+    types = _NULLABLE.get if nullable else None
+    frame = rows.combine_chunks().to_pandas(types_mapper=types, use_threads=False)
     return frame.astype({"source_row": "int64"})
 
 

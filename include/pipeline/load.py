@@ -277,8 +277,10 @@ def _record_late_findings(conn: psycopg.Connection, content: Batch, now: datetim
             continue
         receipt_id, form, period, reporter_code = row
         owner = finding_ledger.Owner(receipt_id, submission_id, period, reporter_code)
-        rows = stored_rows(conn, load_forms()[form], submission_id, period)
-        identities = row_identities(load_forms()[form], rows)
+        identities = {}
+        if findings:
+            rows = stored_rows(conn, load_forms()[form], submission_id, period)
+            identities = row_identities(load_forms()[form], rows)
         keys = finding_ledger.finding_keys(findings, owner, identities)
         finding_ledger.settle_compared(conn, submission_id, content.comparison_codes, keys, now)
         entered = finding_ledger.refresh_compared(conn, submission_id, dict(zip(keys, findings, strict=True)), now)

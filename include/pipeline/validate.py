@@ -1,8 +1,9 @@
 """The second step of a build: the rows of a batch against the expectation suites.
 
 The batch is worked through in chunks of whole reporters, so that the forms of a reporter are seen together and memory
-does not grow with the province: half a million rows need no more than one chunk. From three chunks on they go to child
-processes, one a core: each must import Great Expectations, which costs as much as a chunk.
+does not grow with the province: half a million rows need no more than one chunk. Several chunks go to child processes,
+one a core, and are of one size and as many for each: Great Expectations costs a second a chunk however many rows it
+has, and each process must import it, which costs as much as a chunk.
 """
 
 from __future__ import annotations
@@ -44,8 +45,6 @@ CROSS_COLUMNS = {
     "enterprise_status": ("uscc", "enterprise_name", "shortage_now", "shortage_expansion", "training_needed"),
     "labour_demand": ("uscc", "enterprise_name", "shortage_now", "shortage_expansion", "training_persons"),
 }
-#: From this many chunks on they are worth processes of their own.
-_CHUNKS_WORTH_PROCESSES = 3
 #: A chunk takes seconds; this is for a machine that does ten other things. Address space is mostly mapped libraries.
 _CHUNK_SECONDS, _CHUNK_ADDRESS_SPACE = 1800.0, 8 << 30
 _KEY = ("submission_id", "sheet", "source_row", "period", "county_code")
@@ -74,7 +73,7 @@ def validate_batch(batch: Mapping[str, Any]) -> dict[str, Any]:
     if content is None:
         return {**batch, "seconds": {**batch["seconds"], "validate": 0.0}, "findings": _tally(content)}
     content.comparison_codes = [rule.code for rule in load_suite(CROSS_FORM)]
-    chunks = list(_chunks(content.submissions, int(limit(ROWS_PER_CHUNK))))
+    chunks = chunks_of(content.submissions, int(limit(ROWS_PER_CHUNK)), load_limits().processes)
     by_id = {submission.submission_id: submission for submission in content.submissions}
     done, total = 0, sum(s.rows_read for s in content.submissions if not s.refused)
     for number, (chunk, found) in enumerate(zip(chunks, _validated(content.period, folder, chunks), strict=True), 1):
@@ -102,28 +101,29 @@ def _tally(content: Batch | None) -> dict[str, int]:
     return tally
 
 
-def _chunks(submissions: Sequence[Submission], rows: int) -> Iterator[list[Submission]]:
-    """The readable submissions in groups of whole reporters of at most ``rows`` rows (or one reporter)."""
+def chunks_of(submissions: Sequence[Submission], rows: int, processes: int) -> list[list[Submission]]:
+    """The readable submissions in groups of whole reporters: one group of at most ``rows`` rows, or as few as keep that
+    limit (one reporter may be larger) and give each process as many, of about the same size."""
     of_reporter: dict[str, list[Submission]] = {}
     for submission in submissions:
         if not submission.refused:
             of_reporter.setdefault(submission.reporter_code, []).append(submission)
-    chunk: list[Submission] = []
-    size = 0
-    for own in of_reporter.values():
-        more = sum(submission.rows_read for submission in own)
-        if chunk and size + more > rows:
-            yield chunk
-            chunk, size = [], 0
-        chunk.extend(own)
-        size += more
-    if chunk:
-        yield chunk
+    number = 1
+    while True:
+        sizes = [0] * number
+        chunks: list[list[Submission]] = [[] for _ in sizes]
+        for own in of_reporter.values():
+            place = sizes.index(min(sizes))
+            chunks[place].extend(own)
+            sizes[place] += sum(submission.rows_read for submission in own)
+        if max(sizes) <= rows or number >= len(of_reporter):
+            return [chunk for chunk in chunks if chunk]
+        number = number + processes if number >= processes else processes
 
 
 def _validated(period: str, folder: Path, chunks: Sequence[Sequence[Submission]]) -> Iterator[ChunkFindings]:
     """What each chunk comes to, in the order given."""
-    if len(chunks) < _CHUNKS_WORTH_PROCESSES:
+    if len(chunks) < 2:
         if chunks:
             # Great Expectations takes seconds to import: meanwhile the first rows are read and their columns computed
             threading.Thread(target=warm_up, name="import Great Expectations", daemon=True).start()
@@ -169,7 +169,7 @@ def _validate(
 
 
 def _rows_of(folder: Path, submissions: Sequence[Submission]) -> pd.DataFrame:
-    frame = read_frames(folder, [submission.submission_id for submission in submissions])
+    frame = read_frames(folder, [submission.submission_id for submission in submissions], nullable=False)
     if not frame.empty:
         reporters = {submission.submission_id: submission.reporter_code for submission in submissions}
         frame["reporter_code"] = frame["submission_id"].map(reporters)

@@ -210,8 +210,8 @@ def typed(form: str, frame: pd.DataFrame) -> pd.DataFrame:
     columns: dict[str, Any] = {}
     n = len(frame)
     for name in ("submission_id", "sheet", "county_code", "period"):
-        columns[name] = _objects(frame[name]) if name in frame else np.full(n, None, dtype=object)
-    columns["reporter_code"] = _objects(frame["reporter_code"]) if "reporter_code" in frame else columns["county_code"]
+        columns[name] = _texts(frame[name]) if name in frame else np.full(n, None, dtype=object)
+    columns["reporter_code"] = _texts(frame["reporter_code"]) if "reporter_code" in frame else columns["county_code"]
     columns["source_row"] = pd.to_numeric(frame["source_row"]).to_numpy() if n else np.array([], dtype=np.int64)
     columns["source_column"] = frame["source_column"].fillna("").to_numpy() if "source_column" in frame else ""
     for name, column in load_forms()[form].columns.items():
@@ -223,8 +223,15 @@ def typed(form: str, frame: pd.DataFrame) -> pd.DataFrame:
         elif column.type == "date":
             columns[name] = pd.to_datetime(pd.Series(frame[name].to_numpy()), errors="coerce")
         else:
-            columns[name] = _objects(frame[name])
+            columns[name] = _texts(frame[name])
     return pd.DataFrame(columns, index=pd.RangeIndex(n))
+
+
+def _texts(series: pd.Series) -> Any:
+    """A column of texts as it came from Parquet; any other one as objects with ``None`` for a blank."""
+    if isinstance(series.dtype, pd.StringDtype) and series.dtype.na_value is np.nan and series.notna().any():
+        return series.array
+    return _objects(series)
 
 
 def _objects(series: pd.Series) -> np.ndarray[Any, Any]:
@@ -235,8 +242,11 @@ def _objects(series: pd.Series) -> np.ndarray[Any, Any]:
 
 def _each(series: pd.Series, judge: Callable[[str], Any]) -> pd.Series:
     """``judge`` of every filled cell, computed once per different text; ``None`` where blank."""
-    answers = {text: judge(str(text)) for text in series.dropna().unique()}
-    return series.map(lambda text: answers.get(text) if text is not None else None).astype(object)
+    places, texts = pd.factorize(series)
+    answers = np.empty(len(texts) + 1, dtype=object)  # the last is that of a blank, whose place is -1
+    for number, text in enumerate(texts):
+        answers[number] = judge(str(text))
+    return pd.Series(answers[places], index=series.index, dtype=object)
 
 
 def uscc_faults(codes: pd.Series) -> pd.Series:
@@ -295,8 +305,12 @@ def _jump(now: pd.Series, before: pd.Series) -> pd.Series:
 
 def _months(period: pd.Series) -> pd.Series:
     """``YYYY-MM`` as a running month number; ``NaN`` where it is not one."""
-    found = _each(period, lambda text: _PERIOD.fullmatch(text))
-    return found.map(lambda match: int(match[1]) * 12 + int(match[2]) if match else np.nan).astype("float64")
+
+    def number(text: str) -> float:
+        match = _PERIOD.fullmatch(text)
+        return int(match[1]) * 12 + int(match[2]) if match else np.nan
+
+    return _each(period, number).astype("float64")
 
 
 def _row_name(sheet: object, row: int, here: object) -> str:
@@ -320,7 +334,12 @@ def _other_rows(frame: pd.DataFrame, keys: Sequence[str], wanted: pd.Series) -> 
 
 def _same(frame: pd.DataFrame, keys: Sequence[str], needed: Sequence[str]) -> pd.Series:
     """How many rows share the keys; ``NaN`` where one of the needed keys is blank."""
-    count = frame.groupby(list(keys), dropna=False, sort=False)["source_row"].transform("size").astype("float64")
+    count = pd.Series(1.0, index=frame.index)
+    # most rows differ in what is needed already: only the others are held against each other in every key
+    alike = frame.duplicated(list(dict.fromkeys(["submission_id", *needed])), keep=False)
+    if alike.any():
+        groups = frame.loc[alike, [*keys, "source_row"]].groupby(list(keys), dropna=False, sort=False)
+        count[alike] = groups["source_row"].transform("size").astype("float64")
     return count.where(frame[list(needed)].notna().all(axis=1))
 
 
@@ -328,20 +347,24 @@ def _different(frame: pd.DataFrame, key: str, of: str) -> pd.Series:
     """How many different values of ``of`` stand beside one value of ``key`` in a submission."""
     both = frame[key].notna() & frame[of].notna()
     filled = frame.loc[both, ["submission_id", key, of]]
-    count = filled.groupby(["submission_id", key], sort=False)[of].transform("nunique").astype("float64")
+    group = filled.groupby(["submission_id", key], sort=False).ngroup().to_numpy()
+    first = ~pd.DataFrame({"group": group, "of": pd.factorize(filled[of])[0]}).duplicated().to_numpy()
+    count = pd.Series(np.bincount(group[first])[group].astype("float64"), index=filled.index)
     return count.reindex(frame.index)
 
 
 def _county(frame: pd.DataFrame, context: RuleContext) -> tuple[pd.Series, pd.Series]:
     """Whether the county cell names the reporting county (``None``: blank, or a county nobody knows), and its name."""
-    pairs = pd.DataFrame({"code": frame["county_code"], "name": frame["county"]})
-    answers: dict[tuple[Any, Any], bool | None] = {}
-    for code, name in pairs.drop_duplicates().itertuples(index=False, name=None):
-        forms = context.county_names.get(code)
-        answers[code, name] = None if name is None or not forms else _names_county(plain(name), forms)
-    mine = [answers[pair] for pair in zip(pairs["code"], pairs["name"], strict=True)]
-    official = pairs["code"].map(lambda code: (context.county_names.get(code) or (code,))[0])
-    return pd.Series(mine, index=frame.index, dtype=object), official
+    code_places, codes = pd.factorize(frame["county_code"])
+    name_places, names = pd.factorize(frame["county"])
+    # one place a pair of different texts; a blank has the last row or column
+    pairs, answer_of = np.unique(code_places * (len(names) + 1) + name_places, return_inverse=True)
+    answers = np.empty(len(pairs), dtype=object)
+    for number, (code, name) in enumerate(zip(*np.divmod(pairs, len(names) + 1), strict=True)):
+        forms = context.county_names.get(codes[code]) if code >= 0 and name < len(names) else None
+        answers[number] = _names_county(plain(names[name]), forms) if forms else None
+    official = _each(frame["county_code"], lambda code: (context.county_names.get(code) or (code,))[0])
+    return pd.Series(answers[answer_of], index=frame.index, dtype=object), official
 
 
 def _names_county(text: str, forms: Sequence[str]) -> bool:
@@ -569,8 +592,8 @@ def subsidy_helpers(frame: pd.DataFrame, context: RuleContext) -> pd.DataFrame:
         rows[f"{step}_days_after_period"] = (day - last_day).dt.days.astype("float64")
         if step != CLAIM_STEPS[0]:
             rows[f"{step}_lag_days"] = (day - latest).dt.days.astype("float64")
-            said = latest_name + latest.dt.strftime("%Y-%m-%d").astype(object)
-            rows[f"{step}_earlier"] = said.where(latest.notna(), None)
+            written = _each(latest, lambda text: text[:10])  # a timestamp begins with its day in ISO form
+            rows[f"{step}_earlier"] = (latest_name + written).where(latest.notna(), None)
             # steps left blank are passed over: the date is held against the latest filled step before it
             newer = day.notna() & (latest.isna() | (day >= latest))
             latest = latest.where(~newer, day)

@@ -832,7 +832,8 @@ def county_of_nobody(book: Book, rng: Random) -> None:
 @mess(18, "twice", forms=STATUS, claims=["rows"], elsewhere="tests/unit/test_quality_runner.py")
 def enterprise_twice(book: Book, rng: Random) -> None:
     page = main(book)
-    twin = untouched(book, rng, page, "uscc")
+    # what a rule says of the row it would say of its copy, too
+    twin = untouched(book, rng, page, "uscc", "industry", "revenue_wan_yuan")
     book.rules = True
     line = add_row(book, page, {**twin.truth, "seq": len(page.data) + 1, "phone": "0777-6999999"}, twin.source)
     for one in (twin, line):
@@ -1063,7 +1064,8 @@ def second_table_beside(book: Book, rng: Random) -> None:
         book.expected.append(Expect("W-HDR-003", page, data[0], loose=distance))
 
 
-@mess(28, "table-under", claims=["below"])
+# which of its rows is named first depends on the columns it stands under
+@mess(28, "table-under", claims=["below", "neighbours"])
 def second_table_under(book: Book, rng: Random) -> None:
     """A small table of another kind under the tail is no row of the form, but is not passed over."""
     page = main(book)

@@ -386,12 +386,15 @@ def test_texts_that_the_database_does_not_take_are_stored_without_what_it_refuse
     month: psycopg.Connection[Any],
 ) -> None:
     """Strings of old binary workbooks can carry NUL; a fact can be no number at all."""
+    put_version(month, put_file(month), [wage(value="长" * 32_767)])
+    [kept] = current_findings(month, PERIOD, ONE.reporter_code)
+    assert kept.value == "长" * 500 + "……"
     bad = replace(wage(value="1\x002\ud800"), params=HEADER | {"low": float("nan"), "note": "a\x00b"})
     put_version(month, put_file(month), [bad])
     [kept] = current_findings(month, PERIOD, ONE.reporter_code)
     assert (kept.value, kept.params["low"], kept.params["note"]) == ("12", "nan", "ab")
     put_version(month, put_file(month), [bad])
-    assert [state for _, _, state in states(month)] == ["expired", "open"]
+    assert [state for _, _, state in states(month)] == ["expired", "expired", "open"]
 
 
 def test_a_table_on_the_terminal_stays_a_table() -> None:

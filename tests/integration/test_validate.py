@@ -21,7 +21,7 @@ from include.pipeline.batch import (
     write_batch,
     write_frame,
 )
-from include.pipeline.validate import validate_batch
+from include.pipeline.validate import chunks_of, validate_batch
 from include.quality import thresholds
 from include.quality.findings import Finding
 from include.settings import get_settings
@@ -126,3 +126,19 @@ def test_a_blank_column_is_not_judged(batch: dict[str, Any]) -> None:
     results = {(r.code, r.column): r for r in submissions[0].rule_results}
     assert results["R-CTY-001", "county"].state == "no_data"
     assert (results["W-ADD-001", "headcount"].state, results["W-ADD-001", "headcount"].checked) == ("pass", 2)
+
+
+def test_chunks_are_of_one_size_and_as_many_for_each_process() -> None:
+    submissions = [a_submission(f"{number}", f"4507{number:02d}", "enterprise_status", 10) for number in range(1, 12)]
+    sizes = {
+        (rows, processes): [sum(s.rows_read for s in chunk) for chunk in chunks_of(submissions, rows, processes)]
+        for rows, processes in ((110, 2), (100, 2), (50, 2), (40, 3), (1, 4))
+    }
+    assert sizes[110, 2] == [110]
+    assert sizes[100, 2] == [60, 50]
+    # two would be over 50
+    assert sizes[50, 2] == [30, 30, 30, 20]
+    assert sizes[40, 3] == [40, 40, 30]
+    # no reporter is split
+    assert sizes[1, 4] == [10] * 11
+    assert chunks_of([], 100, 2) == []
