@@ -11,6 +11,7 @@ Which fixture to ask for:
   transaction;
 * ``clean_warehouse`` - the warehouse emptied and migrated anew, for code that commits or opens its own connections
   (pipeline, dbt);
+* ``inbox`` - the same with an empty inbox and state folders of the test alone, for the whole chain;
 * ``warehouse`` - the URL of the session's warehouse, migrated, in whatever state earlier tests left it;
 * ``scratch_database`` - the URL of an empty database of its own, dropped afterwards;
 * ``var_dir`` - the session's ``VAR_DIR``.
@@ -103,6 +104,20 @@ def clean_warehouse(warehouse: str) -> str:
 
     empty_warehouse()
     return warehouse
+
+
+@pytest.fixture
+def inbox(clean_warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty inbox, an empty warehouse, and landing store, outbox and work folder of this test alone."""
+    from include.settings import get_settings
+
+    for name in ("INBOX", "LANDING", "OUTBOX", "WORK"):
+        monkeypatch.setenv(f"{name}_DIR", str(tmp_path / name.lower()))
+    get_settings.cache_clear()
+    (tmp_path / "inbox").mkdir()
+    yield tmp_path / "inbox"
+    monkeypatch.undo()
+    get_settings.cache_clear()
 
 
 @pytest.fixture

@@ -16,8 +16,10 @@ import psycopg
 
 from include.forms.model import load_forms
 from include.intake.calendar import SHANGHAI, PeriodError, check_period, load_rules
-from include.intake.finding_ledger import decide_explanations
-from include.intake.periods import (
+from include.intake.reporters import load_reporters
+from include.intake.workers import Workers
+from include.ledger.findings import decide_explanations
+from include.ledger.periods import (
     PeriodRefused,
     WaitingCorrection,
     approve_correction,
@@ -27,10 +29,8 @@ from include.intake.periods import (
     reopen_period,
     waiting_corrections,
 )
-from include.intake.reporters import load_reporters
-from include.intake.returns import return_reporter
-from include.intake.workers import Workers
 from include.operate.summary import table
+from include.returns.month import return_reporter
 from include.settings import get_settings
 from include.warehouse.connection import WarehouseUnreachableError, connect
 from include.warehouse.embedded import EmbeddedPostgresError

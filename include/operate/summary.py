@@ -9,10 +9,10 @@ from typing import Any
 
 import psycopg
 
-from include.intake.periods import waiting_corrections
-from include.intake.returns import RECEIPT, RETURNS, TO_CHECK, TO_MEND
+from include.ledger.periods import waiting_corrections
 from include.operate.airflow import DAG_IDS
 from include.operate.client import DagRun
+from include.returns.month import RECEIPT, RETURNS, TO_CHECK, TO_MEND
 
 FINDINGS_SHOWN = 30
 # What still stands: neither mended nor gone on with in a newer version.

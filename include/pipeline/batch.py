@@ -23,7 +23,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from include.intake import ledger
+from include.ledger import entries
 from include.pipeline.frames import frame_path, whole
 from include.quality.findings import Finding, FindingLog, Severity
 from include.quality.runner import RuleResult
@@ -203,7 +203,7 @@ def open_batch(folder: Path, step: str, period: str) -> Batch | None:
     if has_batch(folder, step):
         return read_batch(folder, step)
     with connect() as conn:
-        waiting = len(ledger.pending_receipts(conn, period))
+        waiting = len(entries.pending_receipts(conn, period))
     if waiting:
         raise BatchLost(f"{folder.name}: batch folder is gone but {waiting} files wait; clear the run from task `read`")
     return None

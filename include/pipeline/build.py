@@ -15,12 +15,12 @@ from datetime import datetime
 from typing import Any
 
 from include.forms.model import load_forms
-from include.intake import ledger
 from include.intake.calendar import SHANGHAI, check_period, load_rules
-from include.intake.periods import open_period
 from include.intake.reading import unopened
 from include.intake.reporters import Reporter, load_reporters
 from include.intake.workers import JobKilled, Outcome, Workers
+from include.ledger import entries
+from include.ledger.periods import open_period
 from include.pipeline.batch import (
     READ,
     Batch,
@@ -66,7 +66,7 @@ def read_pending(period: str, run_key: str) -> dict[str, Any]:
         types = {
             form: {**column_types(conn, "raw", form), **column_types(conn, "restricted", form)} for form in load_forms()
         }
-        receipts = ledger.pending_receipts(conn, period)
+        receipts = entries.pending_receipts(conn, period)
     task = ReadTask(settings.landing, folder, period, types, reporters, person_hash_key())
     content = Batch(period, run_key, [], {})
     rows: Counter[str] = Counter()
@@ -104,14 +104,16 @@ def read_pending(period: str, run_key: str) -> dict[str, Any]:
     }
 
 
-def _received(receipt: ledger.Receipt) -> ReceivedFile:
+def _received(receipt: entries.Receipt) -> ReceivedFile:
     # One submission a sending and form: the same file sent again after it was refused or replaced counts anew.
     place = hashlib.sha256(f"{receipt.channel_path} {receipt.received_at.timestamp()}".encode()).hexdigest()[:8]
     stem = f"{receipt.sha256[:12]}-{place}"
     return ReceivedFile(receipt.sha256, receipt.file_name, receipt.folder, receipt.reporter_code, stem)
 
 
-def _outcome(outcome: Outcome, receipt: ledger.Receipt, reporters: Sequence[Reporter], workers: Workers) -> FileReading:
+def _outcome(
+    outcome: Outcome, receipt: entries.Receipt, reporters: Sequence[Reporter], workers: Workers
+) -> FileReading:
     """What reading gave; a reading process that had to be killed gives a refused file."""
     if isinstance(outcome.error, JobKilled):
         finding = workers.finding(outcome.error, receipt.file_name)
@@ -122,7 +124,7 @@ def _outcome(outcome: Outcome, receipt: ledger.Receipt, reporters: Sequence[Repo
     return read
 
 
-def _submission(receipt: ledger.Receipt, form: FormReading, reporter: Reporter) -> Submission:
+def _submission(receipt: entries.Receipt, form: FormReading, reporter: Reporter) -> Submission:
     assert receipt.period is not None
     return Submission(
         submission_id=form.submission_id,
@@ -161,20 +163,20 @@ def build_marts(period: str, run_key: str = "by hand", seconds: Mapping[str, flo
     settings = get_settings()
     with connect() as conn:
         reporters, rules = load_reporters(settings.reporters_file), load_rules(settings.reporting_file)
-        ledger.sync_reporters(conn, reporters)
+        entries.sync_reporters(conn, reporters)
         open_period(conn, period, reporters, rules, datetime.now(SHANGHAI))
         conn.commit()
-        outdated = set(ledger.outdated_periods(conn))
-        later = [p for p in ledger.built_periods(conn) if p > period and p in outdated]
+        outdated = set(entries.outdated_periods(conn))
+        later = [p for p in entries.built_periods(conn) if p > period and p in outdated]
     spent = dict(seconds or {})
     for target in [period, *later]:
         with connect() as conn:
-            digest = ledger.input_hash(conn, target)
+            digest = entries.input_hash(conn, target)
         began = time.monotonic()
         dbt_build(target)
         took = {**(spent if target == period else {}), "dbt": round(time.monotonic() - began, 2)}
         with connect() as conn:
-            ledger.record_build(conn, target, run_key, digest, took)
+            entries.record_build(conn, target, run_key, digest, took)
             conn.commit()
     log.info("marts of %s built in %.1f s", ", ".join([period, *later]), time.monotonic() - started)
     return {

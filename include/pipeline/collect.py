@@ -11,17 +11,17 @@ from pathlib import Path
 
 import psycopg
 
-from include.intake import ledger
 from include.intake.calendar import SHANGHAI, ReportingRules, end_of, load_rules
 from include.intake.channels import Arrival, Channel, LocalFolder
-from include.intake.finding_ledger import Owner, record_log
 from include.intake.landing import LandingStore
-from include.intake.periods import open_period, reopen_period, unclosed_periods, waiting_corrections
 from include.intake.reading import Identification
 from include.intake.reporters import Reporter, expected_in, load_reporters
-from include.intake.returns import return_reporter, return_unplaced
 from include.intake.workers import Workers
+from include.ledger import entries
+from include.ledger.findings import Owner, record_log
+from include.ledger.periods import open_period, reopen_period, unclosed_periods, waiting_corrections
 from include.quality.findings import Finding, FindingLog
+from include.returns.month import return_reporter, return_unplaced
 from include.settings import get_settings
 from include.warehouse.connection import connect
 
@@ -69,12 +69,12 @@ def collect(inbox: Path | None = None, *, reopen: str | None = None) -> CollectR
     # Autocommit: else the first query would open a transaction that holds those of all files.
     with connect(autocommit=True) as conn:
         with conn.transaction():
-            ledger.sync_reporters(conn, reporters)
+            entries.sync_reporters(conn, reporters)
             # The clock closes a month, not a file: without this a month nobody corrects would stay provisional for
             # good.
             for period in unclosed_periods(conn):
                 open_period(conn, period, reporters, rules, datetime.now(SHANGHAI))
-        files, landed, unreadable = _land(channel, store, ledger.seen_arrivals(conn, channel.name))
+        files, landed, unreadable = _land(channel, store, entries.seen_arrivals(conn, channel.name))
         with Workers() as workers:
             jobs = [(store.path_of(sha256), a.file_name, a.folder, reporters) for a, sha256 in landed]
             for (arrival, sha256), found in zip(landed, workers.identify_all(jobs), strict=True):
@@ -88,7 +88,7 @@ def collect(inbox: Path | None = None, *, reopen: str | None = None) -> CollectR
             with conn.transaction():
                 # collected earlier, before the month was asked for
                 _reopen(conn, reopen, rules, datetime.now(SHANGHAI))
-        periods = sorted({*ledger.pending_periods(conn), *ledger.outdated_periods(conn)})
+        periods = sorted({*entries.pending_periods(conn), *entries.outdated_periods(conn)})
     return CollectResult(
         periods=periods,
         files=files,
@@ -135,14 +135,14 @@ def _enter(
     rules: ReportingRules,
     workers: Workers,
     reopen: str | None,
-) -> ledger.FileOutcome | None:
+) -> entries.FileOutcome | None:
     """Write the ledger row of a landed file; ``None`` when it already has one."""
     now = datetime.now(SHANGHAI)
-    outcome: ledger.FileOutcome
+    outcome: entries.FileOutcome
     found = _within_range(identified, arrival, reporters, now)
     month = open_period(conn, found.period, reporters, rules, now) if found.period is not None else None
     is_correction = month is not None and arrival.received_at > end_of(month.closes_on)
-    twin = ledger.same_content(conn, sha256, arrival.path_in_channel, found.period, found.reporter_code)
+    twin = entries.same_content(conn, sha256, arrival.path_in_channel, found.period, found.reporter_code)
     if twin is not None:
         outcome, outcome_zh = "duplicate", f"重复报送：内容与已收到的“{twin.file_name}”完全相同，未作处理"
     elif not _is_placed(found):
@@ -154,7 +154,7 @@ def _enter(
         outcome, outcome_zh = "pending", "待读取"
         if month is not None and not month.takes(arrival.received_at):
             _reopen(conn, month.period, rules, now)
-    receipt_id = ledger.record_file(
+    receipt_id = entries.record_file(
         conn,
         arrival,
         sha256,

@@ -19,12 +19,12 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from include.forms.model import Form, load_forms
-from include.intake import finding_ledger, ledger
 from include.intake.calendar import SHANGHAI
-from include.intake.periods import revision_of
 from include.intake.reporters import load_reporters
-from include.intake.returns import return_reporters
-from include.intake.versions import (
+from include.intake.workers import Workers
+from include.ledger import entries, findings
+from include.ledger.periods import revision_of
+from include.ledger.versions import (
     Comparison,
     compare,
     record_comparison,
@@ -32,10 +32,10 @@ from include.intake.versions import (
     stored_layout,
     stored_rows,
 )
-from include.intake.workers import Workers
 from include.pipeline.batch import VALIDATED, Batch, Submission, open_batch, read_frame, remove_batch
 from include.quality.findings import Finding, FindingLog, column_letter
 from include.quality.runner import RuleResult
+from include.returns.month import return_reporters
 from include.settings import get_settings
 from include.warehouse.connection import connect
 from include.warehouse.loading import column_types, load_rows, refresh_statistics
@@ -136,8 +136,8 @@ def _load_submission(
     _record_held(conn, form.name, submission, held)
     _record_rule_results(conn, submission.rule_results)
     owner = _owner(submission)
-    finding_ledger.record_log(conn, submission.log, owner, now, row_identities(form, frame))
-    finding_ledger.settle_replaced(conn, submission.submission_id, now)
+    findings.record_log(conn, submission.log, owner, now, row_identities(form, frame))
+    findings.settle_replaced(conn, submission.submission_id, now)
     rows = load_rows(conn, form.name, accepted)
     if previous is not None and not submission.refused:
         comparison = _compare(conn, form, submission, frame, previous)
@@ -145,10 +145,8 @@ def _load_submission(
     return rows
 
 
-def _owner(submission: Submission) -> finding_ledger.Owner:
-    return finding_ledger.Owner(
-        submission.receipt_id, submission.submission_id, submission.period, submission.reporter_code
-    )
+def _owner(submission: Submission) -> findings.Owner:
+    return findings.Owner(submission.receipt_id, submission.submission_id, submission.period, submission.reporter_code)
 
 
 def _previous(conn: psycopg.Connection, submission: Submission) -> _Previous | None:
@@ -191,7 +189,7 @@ def _record_submission(
     outcome = "accepted_with_findings" if submission.log.counts else "accepted"
     if submission.refused:
         outcome = "refused"
-    version = ledger.next_version(conn, submission.form, submission.period, submission.reporter_code)
+    version = entries.next_version(conn, submission.form, submission.period, submission.reporter_code)
     conn.execute(
         """
         insert into intake.submission
@@ -268,7 +266,7 @@ def _record_late_findings(conn: psycopg.Connection, content: Batch, now: datetim
     by_submission: dict[str, list[Finding]] = {submission_id: [] for submission_id in content.compared}
     for submission_id, finding in content.late_findings:
         by_submission.setdefault(submission_id, []).append(finding)
-    for submission_id, findings in by_submission.items():
+    for submission_id, raised in by_submission.items():
         row = conn.execute(
             "select receipt_id, form, period, reporter_code from intake.submission where submission_id = %s",
             (submission_id,),
@@ -276,18 +274,18 @@ def _record_late_findings(conn: psycopg.Connection, content: Batch, now: datetim
         if row is None:
             continue
         receipt_id, form, period, reporter_code = row
-        owner = finding_ledger.Owner(receipt_id, submission_id, period, reporter_code)
+        owner = findings.Owner(receipt_id, submission_id, period, reporter_code)
         identities = {}
-        if findings:
+        if raised:
             rows = stored_rows(conn, load_forms()[form], submission_id, period)
             identities = row_identities(load_forms()[form], rows)
-        keys = finding_ledger.finding_keys(findings, owner, identities)
-        finding_ledger.settle_compared(conn, submission_id, content.comparison_codes, keys, now)
-        entered = finding_ledger.refresh_compared(conn, submission_id, dict(zip(keys, findings, strict=True)), now)
+        keys = findings.finding_keys(raised, owner, identities)
+        findings.settle_compared(conn, submission_id, content.comparison_codes, keys, now)
+        entered = findings.refresh_compared(conn, submission_id, dict(zip(keys, raised, strict=True)), now)
         new = FindingLog()
-        new.extend(finding for finding, key in zip(findings, keys, strict=True) if key not in entered)
+        new.extend(finding for finding, key in zip(raised, keys, strict=True) if key not in entered)
         if new.counts:
-            finding_ledger.record_log(conn, new, owner, now, identities)
+            findings.record_log(conn, new, owner, now, identities)
             # Only warnings come late: the row is loaded, and a rule that holds rows back looks at one form alone.
             conn.execute(
                 "update intake.submission set findings_w = findings_w + %s, outcome = 'accepted_with_findings'"
@@ -301,13 +299,13 @@ def _close_receipts(conn: psycopg.Connection, content: Batch, now: datetime) -> 
     only then write what became of each file: killed in between, the same workbooks are written again."""
     settings = get_settings()
     reporters = {r.reporter_code: r for r in load_reporters(settings.reporters_file)}
-    receipts = {receipt.receipt_id: receipt for receipt in ledger.receipts(conn, list(content.receipts))}
+    receipts = {receipt.receipt_id: receipt for receipt in entries.receipts(conn, list(content.receipts))}
     for receipt_id, found in content.receipts.items():
         receipt = receipts[receipt_id]
         assert receipt.period is not None and receipt.reporter_code is not None
-        owner = finding_ledger.Owner(receipt_id, None, receipt.period, receipt.reporter_code)
+        owner = findings.Owner(receipt_id, None, receipt.period, receipt.reporter_code)
         with conn.transaction():
-            unknown = finding_ledger.record_explanations(
+            unknown = findings.record_explanations(
                 conn,
                 content.explanations.get(receipt_id, ()),
                 receipt_id=receipt_id,
@@ -315,15 +313,15 @@ def _close_receipts(conn: psycopg.Connection, content: Batch, now: datetime) -> 
                 reporter_code=receipt.reporter_code,
                 received_at=receipt.received_at,
             )
-            if not finding_ledger.has_tallies(conn, owner):
+            if not findings.has_tallies(conn, owner):
                 if unknown:
                     params = {"file": receipt.file_name, "count": len(unknown), "keys": "、".join(unknown[:_KEYS_SAID])}
                     found.add(Finding("W-FILE-004", params=params))
-                finding_ledger.record_log(conn, found, owner, now, {})
+                findings.record_log(conn, found, owner, now, {})
     touched = sorted({r.reporter_code for r in receipts.values() if r.reporter_code} | _compared(conn, content))
     for reporter_code in touched:
         with conn.transaction():
-            finding_ledger.settle_files(conn, content.period, reporter_code, now)
+            findings.settle_files(conn, content.period, reporter_code, now)
     listed = [reporters[reporter_code] for reporter_code in touched if reporter_code in reporters]
     with Workers() as workers:
         for number, _ in enumerate(return_reporters(conn, content.period, listed, workers), start=1):
@@ -333,7 +331,7 @@ def _close_receipts(conn: psycopg.Connection, content: Batch, now: datetime) -> 
         submissions = [s for s in content.submissions if s.receipt_id == receipt_id]
         refused = not submissions or all(s.refused for s in submissions)
         outcome_zh = _outcome_zh(conn, submissions, found.detail)
-        ledger.set_file_outcome(conn, receipt_id, "refused" if refused else "processed", outcome_zh)
+        entries.set_file_outcome(conn, receipt_id, "refused" if refused else "processed", outcome_zh)
 
 
 def _compared(conn: psycopg.Connection, content: Batch) -> set[str]:

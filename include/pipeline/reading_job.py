@@ -169,6 +169,6 @@ def _explanations(opened: Workbook) -> list[tuple[str, str]]:
     cells = (cell for sheet in opened.sheets for row in sheet.rows[:_ANSWER_ROWS] for cell in row)
     if not any(isinstance(cell, str) and "情" in cell and _ANSWERS in squash(cell) for cell in cells):
         return []
-    from include.intake.feedback import explanations_in  # imports openpyxl: only for the few files with answers
+    from include.returns.feedback import explanations_in  # imports openpyxl: only for the few files with answers
 
     return [(explanation.key, explanation.text) for explanation in explanations_in(opened)]

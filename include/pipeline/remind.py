@@ -23,7 +23,6 @@ from typing import Any
 
 import psycopg
 
-from include.intake import ledger
 from include.intake.calendar import (
     SHANGHAI,
     PeriodError,
@@ -34,11 +33,11 @@ from include.intake.calendar import (
     load_rules,
     month_after,
 )
-from include.intake.finding_ledger import expire_findings
-from include.intake.periods import ReportingPeriod, find_period, open_period, unclosed_periods
 from include.intake.reporters import Reporter, ReporterListError, expected_in, load_reporters
-from include.intake.returns import RECEIPT, RETURNS
-from include.intake.standing import Standing, standings
+from include.ledger import entries
+from include.ledger.findings import expire_findings
+from include.ledger.periods import ReportingPeriod, find_period, open_period, unclosed_periods
+from include.ledger.standing import Standing, standings
 from include.notify import wording
 from include.notify.contacts import load_contacts
 from include.notify.message import Message, NotifierConfigError
@@ -55,6 +54,7 @@ from include.pipeline.reminders import (
     stage_on,
     texts,
 )
+from include.returns.month import RECEIPT, RETURNS
 from include.settings import Settings, get_settings
 from include.warehouse.connection import WarehouseUnreachableError, connect
 from include.warehouse.embedded import EmbeddedPostgresError
@@ -131,7 +131,7 @@ def remind(now: datetime | None = None, period: str | None = None) -> dict[str, 
         connect(autocommit=True) as conn,
     ):
         with conn.transaction():
-            ledger.sync_reporters(conn, reporters)
+            entries.sync_reporters(conn, reporters)
             months = _months(conn, reporters, rules, now, period)
             result["expired"] = expire_findings(conn, now - timedelta(days=rules.findings_expire_after_days), now)
         work = _Work(conn, notifier, settings, rules, contacts)

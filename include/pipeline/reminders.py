@@ -15,7 +15,7 @@ import yaml
 
 from include.forms.model import load_forms
 from include.intake.calendar import ReportingConfigError, is_calendar_known, is_working_day
-from include.intake.standing import OpenFindings, Place, Standing
+from include.ledger.standing import OpenFindings, Place, Standing
 from include.notify.letter import Letter, Section, Table, letter_html, letter_text
 from include.notify.message import Message
 

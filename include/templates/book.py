@@ -20,8 +20,8 @@ from xlsxwriter.worksheet import Worksheet
 from include.forms.model import Field, Form, header_rows
 from include.forms.words import load_words
 from include.intake.calendar import load_rules, nth_working_day
-from include.intake.feedback import fixed_zip, neutral
 from include.intake.reporters import Reporter
+from include.returns.feedback import fixed_zip, neutral
 from include.settings import get_settings
 from include.templates.rules import (
     CellRule,

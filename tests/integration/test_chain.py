@@ -14,11 +14,11 @@ import psycopg
 import pytest
 
 from include.forms.model import load_forms
-from include.intake import ledger
 from include.intake.calendar import SHANGHAI, load_rules
 from include.intake.landing import LandingStore
-from include.intake.periods import open_period
 from include.intake.reporters import load_reporters
+from include.ledger import entries
+from include.ledger.periods import open_period
 from include.operate import summary
 from include.pipeline.batch import BatchLost
 from include.pipeline.build import build_marts, read_pending
@@ -34,18 +34,6 @@ PERIOD = "2026-03"
 COUNTY, CODE = "宾阳县", "450126"
 OTHER, OTHER_CODE = "灵山县", "450721"
 ON_TIME = datetime(2026, 4, 2, 9, 30, tzinfo=SHANGHAI)
-
-
-@pytest.fixture
-def inbox(clean_warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty inbox, an empty warehouse and state folders of this test alone."""
-    for name in ("INBOX", "LANDING", "OUTBOX", "WORK"):
-        monkeypatch.setenv(f"{name}_DIR", str(tmp_path / name.lower()))
-    get_settings.cache_clear()
-    (tmp_path / "inbox").mkdir()
-    yield tmp_path / "inbox"
-    monkeypatch.undo()
-    get_settings.cache_clear()
 
 
 def query(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
@@ -426,7 +414,7 @@ def test_a_month_closes_by_the_clock_without_any_file(inbox: Path) -> None:
     load()
     with connect() as conn:
         conn.execute("update intake.reporting_period set state = 'open'")
-        ledger.record_build(conn, PERIOD, "test", ledger.input_hash(conn, PERIOD), {})
+        entries.record_build(conn, PERIOD, "test", entries.input_hash(conn, PERIOD), {})
         conn.commit()
     assert check_gate(PERIOD)["maturity"] == "provisional"
     # its last day is long over: the next collection, with nothing new in the inbox, closes and announces it
@@ -442,14 +430,14 @@ def test_a_month_is_final_before_its_close_from_nine_tenths_on(inbox: Path, comp
     reporters = load_reporters(get_settings().reporters_file)
     rules = load_rules(get_settings().reporting_file)
     with connect() as conn:
-        ledger.sync_reporters(conn, reporters)
+        entries.sync_reporters(conn, reporters)
         open_period(conn, PERIOD, reporters, rules, datetime(2026, 4, 2, tzinfo=SHANGHAI))
         for number, reporter in enumerate(reporters):
             for form in rules.forms:
                 is_last = form == rules.forms[-1]
                 outcome = "refused" if number >= complete and is_last else "accepted"
                 enter_submission(conn, reporter.reporter_code, form, outcome)
-        ledger.record_build(conn, PERIOD, "test", ledger.input_hash(conn, PERIOD), {})
+        entries.record_build(conn, PERIOD, "test", entries.input_hash(conn, PERIOD), {})
         conn.commit()
     gate = check_gate(PERIOD)
     assert (gate["maturity"], gate["coverage"]) == (maturity, complete / 20)
@@ -501,7 +489,7 @@ def test_a_corrected_month_rebuilds_the_later_ones_and_their_comparison(inbox: P
         load_batch(validate_batch(read_pending(period, "test")))
     with connect() as conn:
         for period in ("2026-02", PERIOD):  # as after their builds
-            ledger.record_build(conn, period, "test", ledger.input_hash(conn, period), {})
+            entries.record_build(conn, period, "test", entries.input_hash(conn, period), {})
         conn.commit()
     status_file(inbox, [enterprise(COUNTY, CODE, 1, shortage_now=16)], period="2026-02", name="企业情况表（更正）.xlsx")
     load("2026-02")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -21,25 +20,12 @@ from include.pipeline.collect import collect
 from include.pipeline.load import load_batch
 from include.pipeline.publish import check_gate, render
 from include.pipeline.validate import validate_batch
-from include.settings import get_settings
 from include.warehouse.connection import connect
 from include.warehouse.migrate import MIGRATIONS, migrate
 from tests.workbooks import arrives, uscc, write_form
 
 PERIOD, COUNTY, CODE = "2026-03", "灵山县", "450721"
 PERSON = "11010519491231002X"  # the example number of GB 11643-1999
-
-
-@pytest.fixture
-def inbox(clean_warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty inbox, an empty warehouse and state folders of this test alone."""
-    for name in ("INBOX", "LANDING", "OUTBOX", "WORK"):
-        monkeypatch.setenv(f"{name}_DIR", str(tmp_path / name.lower()))
-    get_settings.cache_clear()
-    (tmp_path / "inbox").mkdir()
-    yield tmp_path / "inbox"
-    monkeypatch.undo()
-    get_settings.cache_clear()
 
 
 def query(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:

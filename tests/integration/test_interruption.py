@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,13 @@ import pytest
 
 import include.pipeline.collect as collecting
 import include.pipeline.load as loading
-from include.intake import finding_ledger, ledger, returns
-from include.intake.feedback import write_receipt
+from include.ledger import entries, findings
 from include.pipeline.build import read_pending
 from include.pipeline.collect import collect
 from include.pipeline.load import load_batch
 from include.pipeline.validate import validate_batch
+from include.returns import month
+from include.returns.feedback import write_receipt
 from include.settings import get_settings
 from include.warehouse import dbt
 from include.warehouse.connection import connect
@@ -38,21 +38,16 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def inbox(clean_warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def inbox(inbox: Path) -> Path:
     """Three counties, two forms each; the first has a blank required number, and forms that contradict each other."""
-    for name in ("INBOX", "LANDING", "OUTBOX", "WORK"):
-        monkeypatch.setenv(f"{name}_DIR", str(tmp_path / name.lower()))
-    get_settings.cache_clear()
     for position, (county, code) in enumerate(COUNTIES):
         good = enterprise(county, code, 1)
         bad = enterprise(county, code, 2, **({"shortage_now": None} if position == 0 else {}))
-        folder = tmp_path / "inbox" / PERIOD / county
+        folder = inbox / PERIOD / county
         write_form(folder / "企业情况表.xlsx", "企业情况表", county, PERIOD, STATUS_HEADERS, [good, bad])
         posts = [post(good, "木工", shortage_now=3 if position == 0 else 7)]
         write_form(folder / "企业用工需求表.xlsx", "企业用工需求表", county, PERIOD, DEMAND_HEADERS, posts)
-    yield tmp_path / "inbox"
-    monkeypatch.undo()
-    get_settings.cache_clear()
+    return inbox
 
 
 def run(key: str) -> None:
@@ -112,9 +107,9 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, call: int
 
 @pytest.mark.parametrize(
     ("module", "name", "call"),
-    [(loading, "_load_submission", 1), (loading, "_load_submission", 4), (finding_ledger, "settle_replaced", 2),
-     (loading, "_record_late_findings", 1), (finding_ledger, "settle_files", 2), (returns, "month_of", 1),
-     (returns, "month_of", 3), (ledger, "set_file_outcome", 3), (loading, "remove_batch", 1)],
+    [(loading, "_load_submission", 1), (loading, "_load_submission", 4), (findings, "settle_replaced", 2),
+     (loading, "_record_late_findings", 1), (findings, "settle_files", 2), (month, "month_of", 1),
+     (month, "month_of", 3), (entries, "set_file_outcome", 3), (loading, "remove_batch", 1)],
 )  # fmt: skip
 def test_a_load_killed_between_any_two_writes_ends_the_same(
     undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch, module: Any, name: str, call: int
@@ -142,7 +137,7 @@ def test_a_further_try_of_the_same_run_ends_the_same(
     validate_batch(batch)
     validated = validate_batch(batch)
     with monkeypatch.context() as patch:
-        killed_at(patch, ledger, "set_file_outcome", 3)
+        killed_at(patch, entries, "set_file_outcome", 3)
         with pytest.raises(Killed):
             load_batch(validated)
     load_batch(validated)

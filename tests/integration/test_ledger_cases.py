@@ -4,7 +4,7 @@ All but the last few work in a transaction that is rolled back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import count
@@ -17,10 +17,12 @@ import psycopg
 import pytest
 
 from include.forms.model import load_forms
-from include.intake import ledger
 from include.intake.calendar import SHANGHAI, end_of, load_rules
 from include.intake.channels import Arrival
-from include.intake.finding_ledger import (
+from include.intake.reporters import Reporter
+from include.intake.workers import Workers
+from include.ledger import entries
+from include.ledger.findings import (
     Owner,
     current_findings,
     decide_explanations,
@@ -32,7 +34,7 @@ from include.intake.finding_ledger import (
     settle_files,
     settle_replaced,
 )
-from include.intake.periods import (
+from include.ledger.periods import (
     PeriodRefused,
     approve_correction,
     close_period,
@@ -43,15 +45,13 @@ from include.intake.periods import (
     revision_of,
     waiting_corrections,
 )
-from include.intake.reporters import Reporter
-from include.intake.returns import month_of, return_folder, return_reporter, safe_stem
-from include.intake.versions import row_identities, stored_rows
-from include.intake.workers import Workers
+from include.ledger.versions import row_identities, stored_rows
 from include.operate import office
 from include.operate.chain import period_states
 from include.operate.summary import table
 from include.pipeline.collect import collect
 from include.quality.findings import DETAIL_PER_CODE, Finding, FindingLog
+from include.returns.month import month_of, return_folder, return_reporter, safe_stem
 from include.settings import get_settings
 from include.warehouse.connection import connect
 from include.warehouse.loading import load_rows
@@ -73,7 +73,7 @@ _numbers = count(1)
 @pytest.fixture
 def month(conn: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
     """An open month with two reporters."""
-    ledger.sync_reporters(conn, [ONE, TWO])
+    entries.sync_reporters(conn, [ONE, TWO])
     open_period(conn, PERIOD, [ONE, TWO], load_rules(get_settings().reporting_file), IN_TIME)
     return conn
 
@@ -84,7 +84,7 @@ def put_file(
 ) -> int:  # fmt: skip
     number = next(_numbers)
     arrival = Arrival("local", f"{number}/{name}", name, "", IN_TIME + timedelta(minutes=number), 1, Path(name))
-    receipt_id = ledger.record_file(
+    receipt_id = entries.record_file(
         conn, arrival, f"{number:064d}", outcome=outcome, outcome_zh="", file_kind="xlsx",
         period=PERIOD if of else None, reporter_code=of.reporter_code if of else None, is_correction=correction,
     )  # fmt: skip
@@ -101,7 +101,7 @@ def put_version(
     log = FindingLog()
     log.extend(findings)
     submission_id = f"{receipt_id}-{form}"
-    version = ledger.next_version(conn, form, PERIOD, of.reporter_code)
+    version = entries.next_version(conn, form, PERIOD, of.reporter_code)
     conn.execute(
         """
         insert into intake.submission
@@ -531,17 +531,6 @@ def test_a_county_whose_file_cannot_be_copied_gets_its_list_all_the_same(
 
 
 # ---------------------------------------------------------------------------------------------------- asked for by hand
-
-
-@pytest.fixture
-def inbox(clean_warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    for name in ("INBOX", "LANDING", "OUTBOX", "WORK"):
-        monkeypatch.setenv(f"{name}_DIR", str(tmp_path / name.lower()))
-    get_settings.cache_clear()
-    (tmp_path / "inbox").mkdir()
-    yield tmp_path / "inbox"
-    monkeypatch.undo()
-    get_settings.cache_clear()
 
 
 def test_a_month_is_reopened_by_hand_only_where_something_would_wait(inbox: Path) -> None:

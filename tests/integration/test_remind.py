@@ -11,11 +11,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.intake import ledger, periods
 from include.intake.calendar import SHANGHAI, PeriodError, load_rules
 from include.intake.channels import LocalFolder
-from include.intake.finding_ledger import Owner, record_log
 from include.intake.reporters import load_reporters
+from include.ledger import entries, periods
+from include.ledger.findings import Owner, record_log
 from include.pipeline.remind import (
     ChannelsDown,
     DigestsRefused,
@@ -92,7 +92,7 @@ def submit(
     """Enter one file with these forms into the ledger as the chain does; the findings belong to the first form."""
     settings = get_settings()
     with connect() as conn:
-        ledger.sync_reporters(conn, load_reporters(settings.reporters_file))
+        entries.sync_reporters(conn, load_reporters(settings.reporters_file))
         reporters, rules = load_reporters(settings.reporters_file), load_rules(settings.reporting_file)
         periods.open_period(conn, period, reporters, rules, at(received))
         row = conn.execute(
@@ -105,7 +105,7 @@ def submit(
         ).fetchone()
         assert row is not None
         for number, form in enumerate(forms):
-            version = ledger.next_version(conn, form, period, code)
+            version = entries.next_version(conn, form, period, code)
             submission_id = f"{code}-{form}-{version}"
             conn.execute(
                 """

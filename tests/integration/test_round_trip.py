@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import openpyxl
 import pytest
 
 from include.intake.calendar import SHANGHAI
-from include.intake.periods import find_period
+from include.ledger.periods import find_period
 from include.operate import office
 from include.pipeline.build import build_marts, read_pending
 from include.pipeline.collect import CollectResult, collect
@@ -25,17 +24,6 @@ PERIOD = "2026-03"
 COUNTY, CODE = "宾阳县", "450126"
 FIRST = datetime(2026, 4, 2, 9, tzinfo=SHANGHAI)  # the month is due on 8 April and closes on 15 April
 AFTER_CLOSING = datetime(2026, 4, 20, 9, tzinfo=SHANGHAI)
-
-
-@pytest.fixture
-def inbox(clean_warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    for name in ("INBOX", "LANDING", "OUTBOX", "WORK"):
-        monkeypatch.setenv(f"{name}_DIR", str(tmp_path / name.lower()))
-    get_settings.cache_clear()
-    (tmp_path / "inbox").mkdir()
-    yield tmp_path / "inbox"
-    monkeypatch.undo()
-    get_settings.cache_clear()
 
 
 def query(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:

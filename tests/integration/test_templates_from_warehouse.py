@@ -10,8 +10,8 @@ import pandas as pd
 import psycopg
 import pytest
 
-from include.intake import ledger
 from include.intake.reporters import load_reporters
+from include.ledger import entries
 from include.settings import get_settings
 from include.templates import write as templates
 from include.templates.write import write_templates
@@ -73,7 +73,7 @@ def outbox(clean_warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("OUTBOX_DIR", str(tmp_path / "outbox"))
     get_settings.cache_clear()
     with connect() as conn:
-        ledger.sync_reporters(conn, load_reporters(get_settings().reporters_file))
+        entries.sync_reporters(conn, load_reporters(get_settings().reporters_file))
     yield tmp_path / "outbox"
     monkeypatch.undo()
     get_settings.cache_clear()

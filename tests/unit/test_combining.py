@@ -24,9 +24,9 @@ from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.table import Table as ListTable
 
-from include.intake import combining
-from include.intake.combining import Combined, Part, combine, fixed_zip, neutral, save
 from include.intake.workbook import open_workbook
+from include.returns import combining
+from include.returns.combining import Combined, Part, combine, fixed_zip, neutral, save
 
 
 def county_workbook(title: str = "情况表") -> openpyxl.Workbook:

@@ -16,8 +16,10 @@ import pytest
 import xlwt
 from openpyxl.comments import Comment
 
-from include.intake import feedback
-from include.intake.feedback import (
+from include.intake.reading import read_workbook
+from include.quality.findings import Finding
+from include.returns import feedback
+from include.returns.feedback import (
     PROBLEM_SHEET,
     Explanation,
     FormState,
@@ -27,8 +29,6 @@ from include.intake.feedback import (
     write_receipt,
     write_returned_workbook,
 )
-from include.intake.reading import read_workbook
-from include.quality.findings import Finding
 from tests.corpus.libreoffice import convert, program
 from tests.unit.sheets import REPORTERS
 from tests.workbooks import DEMAND_HEADERS, STATUS_HEADERS, enterprise, post, write_form

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from include.intake.calendar import SHANGHAI, ReportingConfigError, nth_working_day
-from include.intake.standing import FormStanding, OpenFindings, Place, Standing
+from include.ledger.standing import FormStanding, OpenFindings, Place, Standing
 from include.pipeline.reminders import (
     Occasion,
     ReminderRules,

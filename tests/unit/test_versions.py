@@ -7,7 +7,7 @@ from decimal import Decimal
 import pandas as pd
 
 from include.forms.model import load_forms
-from include.intake.versions import DIFFERENCES_KEPT, compare, row_identities
+from include.ledger.versions import DIFFERENCES_KEPT, compare, row_identities
 
 FORM = load_forms()["enterprise_status"]
 CLAIMS = load_forms()["subsidy_payment"]

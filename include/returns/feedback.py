@@ -32,7 +32,10 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from include.forms.model import load_forms
 from include.intake.calendar import SHANGHAI
-from include.intake.combining import (
+from include.intake.headers import squash
+from include.intake.workbook import Refused, Workbook, open_workbook
+from include.quality.findings import Finding, Severity, entry, severity_of
+from include.returns.combining import (
     BOX,
     FACE,
     HEADER_FILL,
@@ -49,9 +52,6 @@ from include.intake.combining import (
     neutral,
     save,
 )
-from include.intake.headers import squash
-from include.intake.workbook import Refused, Workbook, open_workbook
-from include.quality.findings import Finding, Severity, entry, severity_of
 
 __all__ = [
     "DETAIL_LIMIT",

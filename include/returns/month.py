@@ -20,18 +20,18 @@ import psycopg
 
 from include.forms.model import load_forms
 from include.intake.calendar import SHANGHAI
-from include.intake.feedback import (
+from include.intake.landing import LandingStore
+from include.intake.reporters import Reporter
+from include.intake.workers import JobKilled, Workers
+from include.ledger.findings import StoredFinding, current_findings
+from include.quality.findings import Finding
+from include.returns.feedback import (
     FormState,
     ListedFinding,
     ReturnedFile,
     write_receipt,
     write_returned_workbook,
 )
-from include.intake.finding_ledger import StoredFinding, current_findings
-from include.intake.landing import LandingStore
-from include.intake.reporters import Reporter
-from include.intake.workers import JobKilled, Workers
-from include.quality.findings import Finding
 from include.settings import get_settings
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""What goes back to a county: its own workbook with every mistake marked, or a receipt."""
