@@ -96,9 +96,10 @@ def report(results: Sequence[Result], gone: Sequence[str], seconds: float) -> st
         lines.append(
             f"| {number} | {TITLES[number]} | {fixture.name} | {fixture.writer} | {expected} | {actual} | {equal} |"
         )
-    elsewhere = {(one.made.fixture.mess.number, one.made.fixture.mess.elsewhere) for one in results}
+    messes = {one.made.fixture.mess for one in results}
+    elsewhere = {(one.number, test) for one in messes for test in one.elsewhere}
     lines += ["", "Beyond reading:", ""]
-    lines += [f"- row {number}: `{test}`" for number, test in sorted(elsewhere) if test]
+    lines += [f"- row {number}: `{test}`" for number, test in sorted(elsewhere)]
     lines += [f"- in the manifest, but made by nobody: {name}" for name in gone]
     return "\n".join(lines) + "\n"
 
