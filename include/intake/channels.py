@@ -39,10 +39,6 @@ class Arrival:
     size_bytes: int
     location: Path
 
-    def read(self) -> bytes:
-        """The file's bytes."""
-        return self.location.read_bytes()
-
 
 class Channel(Protocol):
     """A place that can be listed again and again."""

@@ -30,32 +30,10 @@ class LandingStore:
         """Where the file with this checksum lies (or would lie)."""
         return self.root / sha256[:2] / sha256
 
-    def put(self, data: bytes) -> str:
-        """Store the bytes, return their checksum. Storing the same bytes again changes nothing.
+    def put(self, source: Path) -> str:
+        """Store a file without holding it in memory, return its checksum. Storing the same bytes again changes nothing.
 
         The file appears under its name only when complete, so a killed process leaves no half file behind.
-        """
-        sha256 = sha256_of(data)
-        target = self.path_of(sha256)
-        if target.exists():
-            return sha256
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        target.parent.mkdir(exist_ok=True, mode=0o700)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".incoming-")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.chmod(temporary, 0o400)
-            os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        return sha256
-
-    def put_file(self, source: Path) -> str:
-        """Store a file without holding it in memory, return its checksum; as :meth:`put` otherwise.
 
         Raises:
             OSError: the source cannot be read.

@@ -118,7 +118,7 @@ def _land(
         if (arrival.path_in_channel, arrival.received_at, arrival.size_bytes) in seen:
             continue
         try:
-            landed.append((arrival, store.put_file(arrival.location)))
+            landed.append((arrival, store.put(arrival.location)))
         except OSError as error:
             unreadable += 1
             log.error("%s cannot be read: %s; mend its permissions", arrival.path_in_channel, error.strerror)

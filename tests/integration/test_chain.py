@@ -352,14 +352,14 @@ def test_a_mistyped_year_is_refused_and_opens_no_month(inbox: Path) -> None:
 def test_a_file_that_cannot_be_opened_waits_and_stops_no_other(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     status_file(inbox, [enterprise(COUNTY, CODE, 1)])
     status_file(inbox, [enterprise(OTHER, OTHER_CODE, 1)], county=OTHER)
-    whole = LandingStore.put_file
+    whole = LandingStore.put
 
-    def put_file(store: LandingStore, source: Path) -> str:
+    def put(store: LandingStore, source: Path) -> str:
         if COUNTY in source.parts:
             raise PermissionError(13, "Permission denied")
         return whole(store, source)
 
-    monkeypatch.setattr(LandingStore, "put_file", put_file)
+    monkeypatch.setattr(LandingStore, "put", put)
     collected = collect()
     assert (collected.files, collected.new, collected.unreadable) == (2, 1, 1)
     monkeypatch.undo()

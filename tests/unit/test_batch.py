@@ -107,13 +107,18 @@ def received(sha256: str, stem: str = "stem") -> ReceivedFile:
     return ReceivedFile(sha256, "报表.xlsx", "2026-10/灵山县", "450721", stem)
 
 
+def landed(tmp_path: Path, data: bytes) -> str:
+    (tmp_path / "sent.xlsx").write_bytes(data)
+    return LandingStore(tmp_path / "landing").put(tmp_path / "sent.xlsx")
+
+
 def test_a_reading_process_writes_the_rows_and_passes_back_what_is_remembered(tmp_path: Path) -> None:
     claim = CLAIM | {"person_id": "450721199001011234", "applied_on": "2026年3月2日"}
     data = to_xlsx(
         lay_out(rows=[ENTERPRISE | {"wage_general": 3500.5, "is_key": "是"}, ENTERPRISE | {"headcount": ""}]),
         lay_out("subsidy_payment", [claim]),
     )
-    sha256 = LandingStore(tmp_path / "landing").put(data)
+    sha256 = landed(tmp_path, data)
     with Workers(1) as workers:
         reading = workers.run(read_submissions, task(tmp_path), received(sha256))
     assert not reading.log.counts and reading.explanations == []
@@ -131,7 +136,7 @@ def test_a_reading_process_writes_the_rows_and_passes_back_what_is_remembered(tm
 
 
 def test_a_refused_form_has_no_rows(tmp_path: Path) -> None:
-    sha256 = LandingStore(tmp_path / "landing").put(to_xlsx(lay_out(rows=[])))
+    sha256 = landed(tmp_path, to_xlsx(lay_out(rows=[])))
     reading = read_submissions(task(tmp_path), received(sha256))
     (form,) = reading.forms
     assert form.log.refused and list(tmp_path.glob("*.parquet")) == []
@@ -139,7 +144,7 @@ def test_a_refused_form_has_no_rows(tmp_path: Path) -> None:
 
 def test_a_damaged_file_of_the_landing_store_stops_the_build(tmp_path: Path) -> None:
     store = LandingStore(tmp_path / "landing")
-    sha256 = store.put(to_xlsx(lay_out()))
+    sha256 = landed(tmp_path, to_xlsx(lay_out()))
     store.path_of(sha256).chmod(0o600)
     store.path_of(sha256).write_bytes(b"something else")
     with Workers(1) as workers, pytest.raises(LandingDamaged, match="restore it from backup"):

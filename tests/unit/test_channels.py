@@ -41,7 +41,7 @@ def test_a_name_in_gbk_bytes_is_read_and_can_be_stored(tmp_path: Path) -> None:
     [arrival] = LocalFolder(tmp_path).arrivals()
     assert (arrival.path_in_channel, arrival.folder) == ("灵山县/企业情况表.xlsx", "灵山县")
     assert arrival.file_name == "企业情况表.xlsx"
-    assert arrival.read() == b"x"
+    assert arrival.location.read_bytes() == b"x"
 
 
 def test_a_linked_folder_is_not_entered(tmp_path: Path) -> None:
