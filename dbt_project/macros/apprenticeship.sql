@@ -13,10 +13,16 @@
 {%- endmacro %}
 
 
-{#- First period of the half-year of the run's period, 'YYYY-01' or 'YYYY-07'. -#}
+{#-
+    First period of the half-year that the run's period belongs to. The return is due on 5 June and 5 December, so its
+    half-years run from December to May and from June to November: what happens after one stands in the next.
+-#}
 {% macro half_year_begin() -%}
-    {%- set parts = run_period().split('-') -%}
-    {{ return(parts[0] ~ ('-01' if parts[1] | int <= 6 else '-07')) }}
+    {%- set year, month = run_period().split('-') | map('int') -%}
+    {%- if month < 6 -%}
+        {{ return('%04d-12' | format(year - 1)) }}
+    {%- endif -%}
+    {{ return('%04d-06' | format(year) if month < 12 else run_period()) }}
 {%- endmacro %}
 
 

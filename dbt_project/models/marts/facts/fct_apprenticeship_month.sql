@@ -67,15 +67,18 @@ recognised as (
     order by reports.class_key asc, (last_month.class_key = reports.class_key) desc
 ),
 
--- A class that is missing from this month's report stays as it was last known, until it is settled; a settled one to
--- the end of its year, for the yearly lists.
+-- A class that is missing from this month's report stays as it was last known until it is settled; a settled one some
+-- months longer, for the half-yearly return and the yearly lists.
 carried as (
     select last_month.*
     from last_month
     left join recognised on last_month.class_key = recognised.class_key_before
     where
         recognised.class_key is null
-        and (last_month.state <> 'settled' or left(last_month.period, 4) = '{{ run_period()[:4] }}')
+        and (
+            last_month.state <> 'settled'
+            or last_month.months_without_report < {{ var('settled_class_months') | int }}
+        )
 ),
 
 classes as (
