@@ -1,7 +1,8 @@
 """Three months ahead of one series, by exponential smoothing with an additive yearly season.
 
-The model is ETS(A,N,A) of statsmodels on log(1 + persons): the season then works in proportion, as it does for people,
-and neither forecast nor interval can fall below zero. No trend: over three months it costs more in error than it earns.
+The model is ETS(A,N,A) of statsmodels on the square root of the persons, which evens out the variance of counts: large
+months vary more than small ones, zeros are no special case, and neither forecast nor interval falls below zero. On
+logarithms a series that begins with a year of zeros runs away. No trend: over three months it costs more than it earns.
 """
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, floor, isfinite
+from math import ceil, floor
 
 import numpy as np
 import pandas as pd
 from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
 SEASON_MONTHS = 12
-#: More persons than the region has: a model that says so has lost its way.
-_NONSENSE_PERSONS = 100_000_000
+#: A point beyond this multiple of the highest month ever seen is no forecast but a model that has lost its way.
+_MOST_TIMES_THE_HIGHEST = 2
 
 
 class MethodFailedError(RuntimeError):
@@ -50,19 +51,22 @@ def forecast(values: Sequence[int], months: int, level: float) -> list[Forecast]
     """
     if len(values) < 2 * SEASON_MONTHS or min(values) < 0:
         raise ValueError("needs at least 24 months of persons, none negative")
-    logs = pd.Series(np.log1p(np.asarray(values, dtype=float)))
+    roots = pd.Series(np.sqrt(np.asarray(values, dtype=float)))
     with warnings.catch_warnings():
         # A flat likelihood (zeros, constants) ends the search early; where it ended is as good as any other place.
         warnings.simplefilter("ignore")
         try:
             model = ETSModel(
-                logs, error="add", seasonal="add", seasonal_periods=SEASON_MONTHS, initialization_method="heuristic"
+                roots, error="add", seasonal="add", seasonal_periods=SEASON_MONTHS, initialization_method="heuristic"
             )
-            prediction = model.fit(disp=False).get_prediction(start=len(logs), end=len(logs) + months - 1)
+            prediction = model.fit(disp=False).get_prediction(start=len(roots), end=len(roots) + months - 1)
             limits = prediction.pred_int(alpha=1 - level).to_numpy()
-            persons = np.expm1(np.column_stack([prediction.predicted_mean.to_numpy(), limits]))
         except np.linalg.LinAlgError as error:
             raise MethodFailedError(str(error)) from error
+    points = np.column_stack([prediction.predicted_mean.to_numpy(), limits])
+    persons = np.square(np.maximum(points, 0))
+    if not np.isfinite(points).all() or persons[:, 0].max() > _MOST_TIMES_THE_HIGHEST * max(values):
+        raise MethodFailedError(f"the model says {persons[:, 0].round().tolist()} persons after at most {max(values)}")
     return [_whole(*row) for row in persons.tolist()]
 
 
@@ -72,9 +76,6 @@ def seasonal_naive(values: Sequence[int], months: int) -> list[int]:
 
 
 def _whole(point: float, lower: float, upper: float) -> Forecast:
-    if not all(map(isfinite, (point, lower, upper))) or upper > _NONSENSE_PERSONS:
-        raise MethodFailedError(f"the model says {point}, {lower} to {upper} persons")
-    persons = max(0, floor(point + 0.5))
-    # Rounding errors of log and exp must not widen an interval by a person.
-    low, high = max(0, floor(lower + 1e-6)), ceil(upper - 1e-6)
-    return Forecast(persons, min(low, persons), max(high, persons))
+    persons = floor(point + 0.5)
+    # Rounding errors of roots and squares must not widen an interval by a person.
+    return Forecast(persons, min(floor(lower + 1e-6), persons), max(ceil(upper - 1e-6), persons))
