@@ -74,9 +74,9 @@ final as (
         methods.compared_series,
         methods.absolute_error_persons::numeric(20, 0) as absolute_error_persons,
         {{ ratio('methods.absolute_error_persons', 'methods.compared_series') }} as mean_absolute_error_persons,
-        methods.mae_ratio_to_naive,
+        methods.mae_ratio_to_naive::numeric(20, 10) as mae_ratio_to_naive,
         methods.covered_series,
-        methods.interval_coverage_rate,
+        methods.interval_coverage_rate::numeric(20, 10) as interval_coverage_rate,
         methods.is_better_than_naive,
         periods.data_maturity
     from methods
