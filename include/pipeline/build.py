@@ -156,7 +156,8 @@ def build_marts(period: str, run_key: str = "by hand", seconds: Mapping[str, flo
     Raises:
         include.warehouse.dbt.MartBuildFailed: a model or a data test failed; the message names it.
     """
-    from include.warehouse.dbt import dbt_build
+    from include.analysis.run import analyse
+    from include.warehouse.dbt import dbt_build, prepare
 
     started = time.monotonic()
     check_period(period)
@@ -173,6 +174,8 @@ def build_marts(period: str, run_key: str = "by hand", seconds: Mapping[str, flo
         with connect() as conn:
             digest = entries.input_hash(conn, target)
         began = time.monotonic()
+        prepare(target)
+        analyse(target)
         dbt_build(target)
         took = {**(spent if target == period else {}), "dbt": round(time.monotonic() - began, 2)}
         with connect() as conn:
