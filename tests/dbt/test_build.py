@@ -35,16 +35,22 @@ def summary(conn: psycopg.Connection[Any], period: str, region_code: str) -> dic
     return one(conn, query, period, region_code)
 
 
+def test_earlier_months_never_built_are_built_first(built: dict[str, Any]) -> None:
+    first, again = built["results"].values()
+    assert (first.period, first.earlier) == ("2026-03", ("2026-01", "2026-02"))
+    assert (again.period, again.earlier) == ("2026-03", ())
+
+
 def test_only_the_first_build_prepares(built: dict[str, Any]) -> None:
-    assert [result.prepared for result in built["results"].values()] == [True, False, False, False]
+    assert [result.prepared for result in built["results"].values()] == [True, False]
     assert prepare("2026-03") is False
 
 
-def test_a_month_does_not_depend_on_the_order_of_builds(built: dict[str, Any], marts: psycopg.Connection[Any]) -> None:
-    # 2026-03 was first built before any earlier month was, then once more after them.
+def test_a_month_built_again_is_the_same(built: dict[str, Any], marts: psycopg.Connection[Any]) -> None:
     for period, before in built["checksums"].items():
         assert period_checksums(marts, period) == before
-    assert all(not value.startswith("0:") for value in built["checksums"]["2026-03"].values())
+    filled = {name for name, value in built["checksums"]["2026-03"].items() if not value.startswith("0:")}
+    assert filled >= {"fct_enterprise_month", "fct_industry_month", "mart_labour_shortage_summary"}
 
 
 def test_province_in_march(marts: psycopg.Connection[Any]) -> None:
@@ -219,7 +225,7 @@ def test_results_are_stored(marts: psycopg.Connection[Any], built: dict[str, Any
 
 def test_dbt_unit_tests_pass(built: dict[str, Any]) -> None:
     results = run_unit_tests("2026-03")
-    assert len(results) == 12
+    assert len(results) >= 20
     assert {result.status for result in results} == {"pass"}
 
 
