@@ -1,6 +1,7 @@
 {#-
     dbt's own, with one addition: a generic test of a table that is replaced month by month looks at the run's month
     alone. A month was tested when it was built; to test all of them again with every build costs more each month.
+    The subquery has no name (PostgreSQL 16 and later need none), so that a test may give it one: `model as child`.
 -#}
 {% macro get_where_subquery(relation) -%}
     {%- set conditions = [] -%}
@@ -12,7 +13,7 @@
         {%- do conditions.append("period = '" ~ run_period() ~ "'") -%}
     {%- endif -%}
     {%- if conditions -%}
-        (select * from {{ relation }} where {{ conditions | join(' and ') }}) as dbt_subquery
+        (select * from {{ relation }} where {{ conditions | join(' and ') }})
     {%- else -%}
         {{ relation }}
     {%- endif -%}

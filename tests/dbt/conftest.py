@@ -67,16 +67,17 @@ def in_small_province(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def built(small_province: str) -> dict[str, Any]:
     """The three months built by asking for the last one, what each held then, and the last one built once more."""
-    from include.warehouse.dbt import dbt_build
+    from include.warehouse.dbt import dbt_build, prepare
     from tests.dbt.checksums import period_checksums
 
     results = {}
     with warehouse_at(small_province):
+        prepared = prepare("2026-03")
         results["2026-03"] = dbt_build("2026-03")
         with connect() as conn:
             checksums = {period: period_checksums(conn, period) for period in ("2026-01", "2026-02", "2026-03")}
         results["again"] = dbt_build("2026-03")
-    return {"results": results, "checksums": checksums}
+    return {"prepared": prepared, "results": results, "checksums": checksums}
 
 
 @pytest.fixture

@@ -1,13 +1,7 @@
 {#- Every value the run's period uses in `column_name` is a member of `to`.`field` (relationships, one period only). -#}
 {% test members_of(model, column_name, to, field) %}
-with
-
-child as (
-    select * from {{ model }}
-)
-
 select distinct child.{{ column_name }}
-from child
+from {{ model }} as child
 left join {{ to }} as parent on child.{{ column_name }} = parent.{{ field }}
 where
     child.period = '{{ run_period() }}'
