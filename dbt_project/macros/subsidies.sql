@@ -74,7 +74,7 @@
         bool_or(line.is_breaking) as is_breaking,
         null::text as expected_value,
         null::text as actual_value,
-        max(line.amount_yuan) filter (where line.is_breaking) as at_stake_yuan,
+        (max(line.amount_yuan) filter (where line.is_breaking))::numeric(18, 2) as at_stake_yuan,
         bool_or({{ pairs }}.is_verified) as is_verified
     from {{ pairs }}
     cross join lateral (

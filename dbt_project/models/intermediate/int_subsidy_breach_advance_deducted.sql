@@ -25,13 +25,14 @@ matched as (
         min(advance.claim_key) as anchor_key
     from settled
     cross join lateral (
-        select * from ledger
+        select ledger.* from ledger
         where
             ledger.payee_uscc = settled.payee_uscc
             and ledger.item_code = settled.item_code
             and ledger.payment_type = '预支'
             and ledger.status = '已拨付'
             and ledger.period <= settled.period
+        order by ledger.period
         offset 0
     ) as advance
     where {{ subsidy_same_training('advance', 'settled') }}
@@ -70,7 +71,7 @@ history as (
         from settlements
     ) as settlements
     cross join lateral (
-        select * from ledger
+        select ledger.* from ledger
         where
             ledger.payee_uscc = settlements.payee_uscc
             and ledger.item_code = settlements.item_code
@@ -78,6 +79,7 @@ history as (
             and ledger.status in ('审核通过', '公示中', '公示通过', '已拨付', '已追回')
             and ledger.period <= '{{ run_period() }}'
             and (ledger.payment_type <> '预支' or ledger.status = '已拨付')
+        order by ledger.period
         offset 0
     ) as lines
     where {{ subsidy_same_training('lines', 'settlements') }}

@@ -30,12 +30,13 @@ months as (
         sum(lines.standard_yuan * lines.quantity) as base_yuan
     from this_month
     cross join lateral (
-        select * from ledger
+        select ledger.* from ledger
         where
             ledger.claim_key = this_month.claim_key
             and ledger.period <= '{{ run_period() }}'
             and ledger.payment_type = '预支'
             and ledger.status in ('审核通过', '公示中', '公示通过', '已拨付')
+        order by ledger.period
         offset 0
     ) as lines
     group by lines.claim_key, lines.period

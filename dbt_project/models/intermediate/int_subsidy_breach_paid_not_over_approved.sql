@@ -24,10 +24,11 @@ months as (
         sum(lines.approved_yuan) filter (where not lines.is_recovery) as approved_yuan
     from this_month
     cross join lateral (
-        select * from ledger
+        select ledger.* from ledger
         where
             ledger.claim_key = this_month.claim_key
             and ledger.period <= '{{ run_period() }}'
+        order by ledger.period
         offset 0
     ) as lines
     group by lines.claim_key, lines.period
@@ -52,11 +53,12 @@ broken as (
         ) as line_no
     from totals
     cross join lateral (
-        select * from ledger
+        select ledger.* from ledger
         where
             ledger.claim_key = totals.claim_key
             and ledger.period <= '{{ run_period() }}'
             and ledger.paid_yuan is not null
+        order by ledger.period
         offset 0
     ) as ledger
     where totals.paid_yuan > totals.approved_yuan

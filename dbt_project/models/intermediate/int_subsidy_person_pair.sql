@@ -31,11 +31,12 @@ pairs as (
         {{ subsidy_pair_columns('earlier', 'earlier') }}
     from later
     cross join lateral (
-        select * from ledger
+        select ledger.* from ledger
         where
             ledger.person_key = later.person_key
             and ledger.period <= later.period
             and ledger.is_granted
+        order by ledger.period
         offset 0
     ) as earlier
     where
@@ -88,11 +89,12 @@ recovered as (
         from pairs
     ) as lines
     cross join lateral (
-        select * from ledger
+        select ledger.* from ledger
         where
             ledger.person_key = lines.person_key
             and ledger.is_recovery
             and ledger.period between lines.period and '{{ run_period() }}'
+        order by ledger.period
         offset 0
     ) as recovery
     where

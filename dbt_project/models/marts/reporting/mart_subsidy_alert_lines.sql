@@ -12,7 +12,7 @@ claims as (
         claim.*
     from breach_lines
     cross join lateral (
-        select * from {{ ref('fct_subsidy_claim') }} as lines
+        select lines.* from {{ ref('fct_subsidy_claim') }} as lines
         where
             lines.period = breach_lines.line_period
             and lines.submission_id = breach_lines.submission_id
@@ -20,6 +20,7 @@ claims as (
             and lines.source_row = breach_lines.source_row
             and lines.source_column = breach_lines.source_column
             and breach_lines.form = 'subsidy_payment'
+        order by lines.period
         offset 0
     ) as claim
 ),
