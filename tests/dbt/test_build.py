@@ -219,7 +219,7 @@ def test_results_are_stored(marts: psycopg.Connection[Any], built: dict[str, Any
 
 def test_dbt_unit_tests_pass(built: dict[str, Any]) -> None:
     results = run_unit_tests("2026-03")
-    assert len(results) == 12
+    assert len(results) == 14
     assert {result.status for result in results} == {"pass"}
 
 
