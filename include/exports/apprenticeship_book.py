@@ -22,7 +22,12 @@ _GREY, _LIGHT, _RED = "#EDEDED", "#F7F7F7", "#C00000"
 _MONEY, _COUNT = "#,##0.00", "#,##0"
 #: title, what the figures are as of, what the half-year is, due day, sample mark or blank
 _HEADING_ROWS = 5
-_MEASURE_WIDTH, _MONEY_WIDTH = 8.5, 15.0
+_MEASURE_WIDTH, _MONEY_WIDTH, _ROW_HEIGHT = 6.6, 13.2, 20
+
+
+def _width(text: str) -> int:
+    """Width in characters: a Chinese one is as wide as two digits."""
+    return sum(2 if ord(letter) > 0x2E7F else 1 for letter in text)
 
 
 def day_zh(day: date) -> str:
@@ -130,7 +135,9 @@ class _Book:
         head = self.form(font_name=_HEAD_FACE, border=1, bg_color=_GREY, align="center", text_wrap=True)
         for at, column in enumerate(columns):
             page.set_column(at, at, column["width"])
-            page.write_string(_HEADING_ROWS, at, column["header"], head)
+            # a unit stands in a line of its own where the column is narrow
+            fits = _width(column["header"]) < column["width"]
+            page.write_string(_HEADING_ROWS, at, column["header"].replace("（", "（" if fits else "\n（"), head)
         page.set_row(_HEADING_ROWS, 32)
         row = _HEADING_ROWS + 1
         for line in rows:
@@ -141,10 +148,10 @@ class _Book:
                     page.write_number(row, at, value, self.form(border=1, num_format=_COUNT))
                 elif value:
                     page.write_string(row, at, value, self.form(border=1, text_wrap=True))
-                    most = max(most, -(-2 * len(value) // int(column["width"])))
+                    most = max(most, -(-_width(value) // (int(column["width"]) - 1)))
                 else:
                     page.write_blank(row, at, None, self.form(border=1))
-            page.set_row(row, 15 * most + 3)
+            page.set_row(row, max(_ROW_HEIGHT, 14 * most + 4))
             row += 1
         page.freeze_panes(_HEADING_ROWS + 1, 0)
         page.repeat_rows(_HEADING_ROWS)
@@ -164,7 +171,7 @@ class _Book:
             look = {"font_color": _RED} if text == words()["sample_notice"] else {}
             page.write_number(number, 0, number, self.form(align="center", valign="top"))
             page.write_string(number, 1, text, self.form(text_wrap=True, valign="top", **look))
-            page.set_row(number, 16 * -(-2 * len(text) // 82) + 4)
+            page.set_row(number, 15 * -(-_width(text) // 82) + 5)
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
@@ -220,7 +227,7 @@ class _Book:
                 page.set_column(at, at, _MONEY_WIDTH if measure["column"].endswith("_yuan") else _MEASURE_WIDTH)
                 at += 1
         page.set_row(top, 20)
-        page.set_row(bottom, 46)
+        page.set_row(bottom, 52)
         page.freeze_panes(bottom + 1, len(labels))
         page.repeat_rows(top, bottom)
         return bottom + 1
@@ -242,6 +249,7 @@ class _Book:
                 page.write_blank(row, at, None, cell)
             else:
                 page.write_number(row, at, value, cell)
+        page.set_row(row, _ROW_HEIGHT)
         return row + 1
 
     def _foot(self, page: Worksheet, row: int, lines: Sequence[str]) -> None:
