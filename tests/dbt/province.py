@@ -101,6 +101,8 @@ def fill(conn: psycopg.Connection[Any]) -> None:
                 reporter_code=code, county_code=code, version=version, sheets=["表"], received_at=received_at,
                 is_sample=True, outcome=outcome, rows_read=4, rows_accepted=3, rows_held=1, cells_read=200,
                 cells_filled=150, findings_e=int(outcome == "refused"), findings_r=1, findings_w=0)  # fmt: skip
+        _insert(conn, "intake.sheet_layout", submission_id=key, sheet="表", column_name="county", column_letter="D",
+                header_text="县（市、区）")  # fmt: skip
     for line, (period, code, version, name, industry, headcount, short, expansion) in enumerate(ENTERPRISES, 1):
         _insert(conn, "raw.enterprise_status", submission_id=_key("enterprise_status", period, code, version),
                 sheet="表", source_row=line, period=period, county_code=code, enterprise_name=name, uscc=name,

@@ -7,6 +7,7 @@ source as (
 renamed as (
     select
         submission_id,
+        receipt_id,
         form,
         period,
         reporter_code,
