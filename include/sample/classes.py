@@ -76,8 +76,8 @@ def holds_class(habits: Habits, number: int, every_months: int) -> bool:
 
 
 def class_numbers(month_number: int) -> range:
-    """Numbers of the classes that may have been filed by the end of a month; the papers come in a month before."""
-    return range(1, month_number + int(read_classes()["filed_before_months"]) + 2)
+    """Numbers of the classes whose papers may have come in by the end of a month, up to two months before filing."""
+    return range(1, month_number + int(read_classes()["filed_before_months"]) + 3)
 
 
 def apprentice_class(
@@ -108,7 +108,7 @@ def apprentice_class(
     filed_in = month_after(BASE_PERIOD, number - config["filed_before_months"])
     days = working_days_of(filed_in)
     filed_on = days[int(rng.integers(len(days)))]
-    materials_on = shift_working_days(filed_on, -int(rng.integers(config["filing"][0], config["filing"][1] + 1)))
+    filing_after = int(rng.integers(config["filing"][0], config["filing"][1] + 1))
     start_after = int(rng.integers(config["start"][0], config["start"][1] + 1))
     settle_after = int(rng.integers(config["settlement"][0], config["settlement"][1] + 1))
     return ApprenticeClass(
@@ -118,10 +118,10 @@ def apprentice_class(
         uscc=employer["uscc"],
         occupation=posts[number % len(posts)],
         persons=persons,
-        materials_on=materials_on,
+        materials_on=shift_working_days(filed_on, -differs.get("filing_after", filing_after)),
         filed_on=filed_on,
         started_on=shift_working_days(filed_on, differs.get("started_after", start_after)),
-        completed_on=shift_working_days(settlement_applied_on, -settle_after),
+        completed_on=shift_working_days(settlement_applied_on, -differs.get("settled_after", settle_after)),
         left=differs.get("left", 0),
         left_on=differs.get("left_on"),
         left_reported_on=differs.get("left_reported_on"),
