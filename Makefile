@@ -69,8 +69,8 @@ bench: install ## how long reading workbooks takes on this machine | 测量读�
 	@$(BIN)/python -m tests.bench.bench_reading
 	@$(BIN)/python -m tests.bench.bench_province
 
-docs: install ## the models and their columns as one HTML file | 生成数据模型文档（单个网页）
-	@$(BIN)/python -m include.warehouse.docs
+docs: install ## models as one HTML file, data dictionary, ER diagram | 生成数据模型文档、数据字典、实体关系图
+	@$(BIN)/python -m include.documentation
 
 psql: install ## a SQL shell on the warehouse | 打开数据库命令行
 	@$(BIN)/python -m include.warehouse.connection psql

@@ -205,6 +205,12 @@ def built_periods(conn: psycopg.Connection) -> list[str]:
     return [row[0] for row in conn.execute("select period from intake.build order by period")]
 
 
+def built_input(conn: psycopg.Connection, period: str) -> str | None:
+    """Digest of the ledger that the period's marts were last built from; ``None`` when they never were."""
+    row = conn.execute("select input_hash from intake.build where period = %s", (period,)).fetchone()
+    return None if row is None else str(row[0])
+
+
 def input_hash(conn: psycopg.Connection, period: str) -> str:
     """Digest of the ledger that the period's marts are made from (view ``intake.period_input``)."""
     row = conn.execute("select input_hash from intake.period_input where period = %s", (period,)).fetchone()

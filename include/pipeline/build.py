@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import psycopg
+
 from include.forms.model import load_forms
 from include.intake.calendar import SHANGHAI, check_period, load_rules
 from include.intake.reading import unopened
@@ -146,9 +148,12 @@ def _submission(receipt: entries.Receipt, form: FormReading, reporter: Reporter)
 
 
 def build_marts(period: str, run_key: str = "by hand", seconds: Mapping[str, float] | None = None) -> dict[str, Any]:
-    """Build the marts of the period, and of later periods already built from other data.
+    """Build the marts of the period, of earlier ones never built, and of later ones that stand on changed data.
 
-    A month's comparisons look back at earlier months, so a correction of March is also a change of April.
+    A month's comparisons look back at what the marts hold of earlier months, so months are built oldest first: an
+    earlier month with submissions that was never built comes before it, and a correction of March is also a change of
+    April. Later months built already are built again when their own input changed, and all of them when this month's
+    did or it was never built: they were made from a month that held something else.
 
     Returns:
         ``{"period", "periods": [all periods rebuilt, oldest first], "seconds": {...}}``.
@@ -156,7 +161,8 @@ def build_marts(period: str, run_key: str = "by hand", seconds: Mapping[str, flo
     Raises:
         include.warehouse.dbt.MartBuildFailed: a model or a data test failed; the message names it.
     """
-    from include.warehouse.dbt import dbt_build
+    from include.analysis.run import analyse
+    from include.warehouse.dbt import dbt_build, prepare, unbuilt_before
 
     started = time.monotonic()
     check_period(period)
@@ -166,21 +172,33 @@ def build_marts(period: str, run_key: str = "by hand", seconds: Mapping[str, flo
         entries.sync_reporters(conn, reporters)
         open_period(conn, period, reporters, rules, datetime.now(SHANGHAI))
         conn.commit()
-        outdated = set(entries.outdated_periods(conn))
-        later = [p for p in entries.built_periods(conn) if p > period and p in outdated]
+        earlier = unbuilt_before(conn, period)
+        later = _later(conn, earlier[0] if earlier else period, period)
     spent = dict(seconds or {})
-    for target in [period, *later]:
+    built = [*earlier, period, *later]
+    for target in built:
         with connect() as conn:
             digest = entries.input_hash(conn, target)
         began = time.monotonic()
+        prepare(target)
+        analyse(target)
         dbt_build(target)
         took = {**(spent if target == period else {}), "dbt": round(time.monotonic() - began, 2)}
         with connect() as conn:
             entries.record_build(conn, target, run_key, digest, took)
             conn.commit()
-    log.info("marts of %s built in %.1f s", ", ".join([period, *later]), time.monotonic() - started)
+    log.info("marts of %s built in %.1f s", ", ".join(built), time.monotonic() - started)
     return {
         "period": period,
-        "periods": [period, *later],
+        "periods": built,
         "seconds": {**spent, "dbt": round(time.monotonic() - started, 2)},
     }
+
+
+def _later(conn: psycopg.Connection[Any], first: str, period: str) -> list[str]:
+    """Periods after ``period``, built already, that must be built again once ``first`` and ``period`` are."""
+    standing = [one for one in entries.built_periods(conn) if one > period]
+    if any(entries.built_input(conn, one) != entries.input_hash(conn, one) for one in {first, period}):
+        return standing
+    outdated = set(entries.outdated_periods(conn))
+    return [one for one in standing if one in outdated]

@@ -77,6 +77,7 @@ SKILL_LEVELS = (
     "skill_chief",
 )
 CLAIM_STEPS = ("applied_on", "accepted_on", "reviewed_on", "decided_on", "paid_on")
+CLASS_STEPS = ("materials_on", "filed_on", "started_on", "completed_on")
 TRAINING = (
     "training_post",
     "training_type",
@@ -572,10 +573,32 @@ def demand_helpers(frame: pd.DataFrame, context: RuleContext) -> pd.DataFrame:
     return rows
 
 
+def _days_after_period(rows: pd.DataFrame, steps: Sequence[str]) -> None:
+    """Adds ``<step>_days_after_period``: how many days a date lies behind the last day of the reporting month."""
+    last_day = pd.to_datetime(rows["period"].astype("string"), format="%Y-%m", errors="coerce") + pd.offsets.MonthEnd(0)
+    for step in steps:
+        rows[f"{step}_days_after_period"] = (rows[step] - last_day).dt.days.astype("float64")
+
+
+def _step_lags(rows: pd.DataFrame, form: str, steps: Sequence[str]) -> None:
+    """Adds ``<step>_lag_days`` for every step but the first, and ``<step>_earlier``, the step it is held against as
+    ``受理日期2026-03-02``. Steps left blank are passed over: a date is held against the latest filled one before it."""
+    labels = load_forms()[form].columns
+    latest = rows[steps[0]]
+    latest_name = pd.Series(labels[steps[0]].label_zh, index=rows.index, dtype=object)
+    for step in steps[1:]:
+        day = rows[step]
+        rows[f"{step}_lag_days"] = (day - latest).dt.days.astype("float64")
+        written = _each(latest, lambda text: text[:10])  # a timestamp begins with its day in ISO form
+        rows[f"{step}_earlier"] = (latest_name + written).where(latest.notna(), None)
+        newer = day.notna() & (latest.isna() | (day >= latest))
+        latest = latest.where(~newer, day)
+        latest_name = latest_name.where(~newer, labels[step].label_zh)
+
+
 def subsidy_helpers(frame: pd.DataFrame, context: RuleContext) -> pd.DataFrame:
     """Helper columns of ``subsidy_payment`` added to the typed frame."""
     rows = frame.copy(deep=False)
-    labels = load_forms()["subsidy_payment"].columns
     rows["payee_uscc_fault"] = uscc_faults(rows["payee_uscc"])
     rows["person_id_is_valid"] = person_ids_are_valid(rows["person_id"])
     rows["same_lines"] = _same(rows, _SAME_CLAIM, ["item", "payee_name", "applied"])
@@ -584,20 +607,8 @@ def subsidy_helpers(frame: pd.DataFrame, context: RuleContext) -> pd.DataFrame:
     rows["applied_gap_yuan"] = (rows["applied"] - rows["applied_by_standard_yuan"]).round(2).abs()
 
     month = _months(rows["period"])
-    last_day = pd.to_datetime(rows["period"].astype("string"), format="%Y-%m", errors="coerce") + pd.offsets.MonthEnd(0)
-    latest = rows[CLAIM_STEPS[0]]
-    latest_name = pd.Series(labels[CLAIM_STEPS[0]].label_zh, index=rows.index, dtype=object)
-    for step in CLAIM_STEPS:
-        day = rows[step]
-        rows[f"{step}_days_after_period"] = (day - last_day).dt.days.astype("float64")
-        if step != CLAIM_STEPS[0]:
-            rows[f"{step}_lag_days"] = (day - latest).dt.days.astype("float64")
-            written = _each(latest, lambda text: text[:10])  # a timestamp begins with its day in ISO form
-            rows[f"{step}_earlier"] = (latest_name + written).where(latest.notna(), None)
-            # steps left blank are passed over: the date is held against the latest filled step before it
-            newer = day.notna() & (latest.isna() | (day >= latest))
-            latest = latest.where(~newer, day)
-            latest_name = latest_name.where(~newer, labels[step].label_zh)
+    _step_lags(rows, "subsidy_payment", CLAIM_STEPS)
+    _days_after_period(rows, CLAIM_STEPS)
     applied_on = rows["applied_on"]
     rows["applied_on_months_before_period"] = month - (applied_on.dt.year * 12 + applied_on.dt.month)
     return rows
@@ -803,8 +814,44 @@ def brand_helpers(frame: pd.DataFrame, context: RuleContext) -> pd.DataFrame:
     rows["other_rows"] = _other_rows(line, same_line, rows["same_lines"] > 1)
     left = rows["status"] == "退出"
     rows["exit_is_explained"] = rows["exit_reason"].notna().astype(object).where(left, None)
-    last_day = pd.to_datetime(rows["period"].astype("string"), format="%Y-%m", errors="coerce") + pd.offsets.MonthEnd(0)
-    rows["entered_on_days_after_period"] = (rows["entered_on"] - last_day).dt.days.astype("float64")
+    _days_after_period(rows, ("entered_on",))
+    return rows
+
+
+def apprenticeship_helpers(frame: pd.DataFrame, context: RuleContext) -> pd.DataFrame:
+    """Helper columns of ``apprenticeship`` added to the typed frame."""
+    rows = frame.copy(deep=False)
+    rows["uscc_fault"] = uscc_faults(rows["uscc"])
+    # a class under review has no number yet: enterprise, occupation, level and the day of its papers stand for it
+    unnumbered = rows["filing_no"].isna()
+    line = rows[["submission_id", "sheet", "source_row", "filing_no"]].copy()
+    for name in ("uscc", "occupation", "level"):
+        line[name] = _each(rows[name], plain).where(unnumbered, "")
+    line["materials_on"] = rows["materials_on"].where(unnumbered)
+    same_line = ["submission_id", "filing_no", "uscc", "occupation", "level", "materials_on"]
+    rows["same_lines"] = _same(line, same_line, ["submission_id", "uscc"])
+    rows["other_rows"] = _other_rows(line, same_line, rows["same_lines"] > 1)
+
+    _step_lags(rows, "apprenticeship", CLASS_STEPS)
+    _step_lags(rows, "apprenticeship", ("started_on", "left_on"))
+    _step_lags(rows, "apprenticeship", ("left_on", "left_reported_on"))
+    _days_after_period(rows, (*CLASS_STEPS, "left_on", "left_reported_on"))
+
+    rows["persons_accounted"] = _sum(rows, ("training_persons", "passed_persons", "left_persons"))
+    rows["persons_over_filed"] = (rows["persons_accounted"] - rows["filed_persons"]).clip(lower=0)
+    some_left = rows["left_persons"] > 0
+    rows["leaving_is_dated"] = rows["left_on"].notna().astype(object).where(some_left, None)
+    rows["leavers_are_counted"] = some_left.astype(object).where(rows["left_on"].notna(), None)
+    in_training = rows["training_persons"] > 0
+    rows["training_has_begun"] = rows["started_on"].notna().astype(object).where(in_training, None)
+    rows["training_goes_on"] = rows["completed_on"].isna().astype(object).where(in_training, None)
+    filed = rows["filed_on"].notna()
+    rows["filing_is_numbered"] = rows["filing_no"].notna().astype(object).where(filed, None)
+    for step in ("filed", "completed"):
+        rows[f"{step}_day"] = _each(rows[f"{step}_on"], lambda text: text[:10])
+    rows["filing_is_dated"] = (filed | rows["materials_on"].notna()).astype(object)
+    some_passed = rows["passed_persons"] > 0
+    rows["passing_follows_completion"] = rows["completed_on"].notna().astype(object).where(some_passed, None)
     return rows
 
 
@@ -814,6 +861,7 @@ HELPERS: Mapping[str, Callable[[pd.DataFrame, RuleContext], pd.DataFrame]] = {
     "subsidy_payment": subsidy_helpers,
     "programme_progress": programme_helpers,
     "brand_registry": brand_helpers,
+    "apprenticeship": apprenticeship_helpers,
 }
 
 #: Rows of a form as a whole, from the form's rows with their helper columns: form -> (suite, function).

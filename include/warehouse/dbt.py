@@ -37,6 +37,8 @@ _PASSING = ("deadlock detected", "could not serialize", "terminating connection"
             "connection refused", "could not connect", "starting up", "shutting down", "too many clients",
             "canceling statement due to lock timeout")  # fmt: skip
 _LOCK = "labour_reporting.dbt_build"
+# A build of everything monthly always holds it; a build of a selection seldom does.
+_LANDMARK = "model.labour_reporting.mart_labour_shortage_summary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class BuildResult:
         seconds: wall time in seconds, preparation included.
         prepared: whether seeds and relations without a period were set up first.
         nodes: results of the period's models and tests, in the order they finished.
+        earlier: earlier periods that had to be built first, oldest first.
     """
 
     period: str
@@ -89,6 +92,7 @@ class BuildResult:
     seconds: float
     prepared: bool
     nodes: tuple[NodeResult, ...]
+    earlier: tuple[str, ...] = ()
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -133,30 +137,67 @@ def dbt_build(period: str, *, select: str | None = None, full_refresh: bool = Fa
     Seeds, staging and intermediate views and the dimensions without a period are set up first when the project has
     changed since the warehouse was last prepared. Builds of one warehouse wait for each other.
 
+    A month reads what the marts hold of the months before it (how long a shortage has lasted, which version of an
+    enterprise stands), so months are built oldest first. Earlier months of the ledger that have submissions but no
+    finished build are therefore built here before the one asked for: on a gap its figures would be wrong without a
+    sign. Later months that stand already are not rebuilt here; that is done by
+    ``include.pipeline.build.build_marts``, which every run of the warehouse goes through.
+
     Args:
         period: reporting period ``YYYY-MM``; must stand in ``intake.reporting_period``.
         select: dbt selection instead of everything monthly, e.g. ``+mart_training_demand``.
-        full_refresh: recreate the tables (after a change of column types) and build every period of the ledger anew.
+        full_refresh: recreate the tables (after a change of column types or a new look-back) and build every period of
+            the ledger anew, oldest first.
 
     Raises:
         PeriodError: the period is not a month.
-        MartBuildFailed: a model or a test failed; results are stored all the same.
+        MartBuildFailed: a model or a test failed, of this period or of an earlier one that had to be built first (the
+            error's ``period`` says which); results are stored all the same.
         DbtNotRunError: dbt ended before any node ran.
     """
     check_period(period)
     started = time.monotonic()
     with connect(autocommit=True) as conn, _alone(conn):
         prepared = not _is_prepared(conn)
-        if prepared and select is None and not full_refresh:
-            nodes = _prepare(conn, period, PREPARED, MONTHLY)
-        else:
-            if prepared:
-                _prepare(conn, period, PREPARED)
-            nodes = _build(conn, period, select, full_refresh)
         if full_refresh:
-            for other in _other_periods(conn, period):
-                _build(conn, other, select, False)
-    return BuildResult(period, True, round(time.monotonic() - started, 3), prepared, nodes)
+            first, *others = sorted({period, *_ledger_periods(conn)})
+            # Nothing counts as built any more until it has been built from the recreated tables.
+            conn.execute("delete from intake.model_result where resource_type = 'model'")
+            nodes = {first: _first_build(conn, first, prepared, select, full_refresh=True)}
+            nodes |= {other: _build(conn, other, select) for other in others}
+            return BuildResult(period, True, round(time.monotonic() - started, 3), prepared, nodes[period])
+        earlier = unbuilt_before(conn, period)
+        for number, one in enumerate(earlier):
+            _first_build(conn, one, prepared and number == 0, None)
+        done = _first_build(conn, period, prepared and not earlier, select)
+    return BuildResult(period, True, round(time.monotonic() - started, 3), prepared, done, tuple(earlier))
+
+
+def unbuilt_before(conn: psycopg.Connection[Any], period: str) -> list[str]:
+    """Periods before this one, oldest first, that hold submissions but no build that went through.
+
+    A month of which nothing was taken in needs no build: there is nothing in it to look back at.
+    """
+    rows = conn.execute(
+        """
+        select ledger.period
+        from intake.reporting_period as ledger
+        where
+            ledger.period < %s
+            and exists (select 1 from intake.submission as sent where sent.period = ledger.period)
+            and not coalesce(
+                (
+                    select bool_and(result.status = 'success') and count(*) filter (where result.node_id = %s) > 0
+                    from intake.model_result as result
+                    where result.period = ledger.period and result.resource_type = 'model'
+                ),
+                false
+            )
+        order by ledger.period
+        """,
+        (period, _LANDMARK),
+    )
+    return [row[0] for row in rows]
 
 
 def prepare(period: str) -> bool:
@@ -227,8 +268,19 @@ def _prepare(conn: psycopg.Connection[Any], period: str, *selection: str) -> tup
     return _checked(period, nodes)
 
 
+def _first_build(
+    conn: psycopg.Connection[Any], period: str, prepared: bool, select: str | None, full_refresh: bool = False
+) -> tuple[NodeResult, ...]:
+    """The first build after the project changed: what holds no period is set up with it."""
+    if prepared and select is None and not full_refresh:
+        return _prepare(conn, period, PREPARED, MONTHLY)
+    if prepared:
+        _prepare(conn, period, PREPARED)
+    return _build(conn, period, select, full_refresh)
+
+
 def _build(
-    conn: psycopg.Connection[Any], period: str, select: str | None, full_refresh: bool
+    conn: psycopg.Connection[Any], period: str, select: str | None, full_refresh: bool = False
 ) -> tuple[NodeResult, ...]:
     arguments = ["build", "--select", *(select.split() if select else [MONTHLY])]
     arguments += ["--exclude-resource-type", "unit_test"]
@@ -236,12 +288,22 @@ def _build(
         arguments.append("--full-refresh")
     nodes = _dbt(period, *arguments)
     _record(conn, period, nodes)
+    if select is None:
+        _forget_gone(conn, period, nodes)
     return _checked(period, nodes)
 
 
-def _other_periods(conn: psycopg.Connection[Any], period: str) -> list[str]:
-    rows = conn.execute("select period from intake.reporting_period where period <> %s order by period", (period,))
-    return [row[0] for row in rows]
+def _forget_gone(conn: psycopg.Connection[Any], period: str, nodes: Iterable[NodeResult]) -> None:
+    """Failures of models that the project no longer has would keep the period unbuilt for ever."""
+    conn.execute(
+        "delete from intake.model_result where period = %s and resource_type = 'model' and status <> 'success'"
+        " and not node_id = any(%s)",
+        (period, [node.node_id for node in nodes]),
+    )
+
+
+def _ledger_periods(conn: psycopg.Connection[Any]) -> list[str]:
+    return [row[0] for row in conn.execute("select period from intake.reporting_period order by period")]
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 Files ``migrations/NNNN_name.sql`` are applied once each, in order, every one in its own transaction together with its
 row in ``intake.schema_migration``: a file is applied whole or not at all. An applied file is never edited; its checksum
-is compared at every run. What dbt builds (staging, marts) is not migrated here.
+is compared at every run. What dbt builds (staging, marts) is not migrated here. Where the login is a superuser (the
+embedded server), functions of the server that no reader should call are closed as well.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import psycopg
 
 from include.warehouse.connection import WarehouseUnreachableError, connect
 from include.warehouse.embedded import EmbeddedPostgresError
+from include.warehouse.server_functions import close_server_functions
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
@@ -116,6 +118,8 @@ def migrate(conn: psycopg.Connection[Any], folder: Path = MIGRATIONS) -> list[st
         to_apply = pending(migrations, {_field(row, 0, "file_name"): _field(row, 1, "checksum") for row in rows})
         for migration in to_apply:
             _apply(conn, migration)
+        if folder == MIGRATIONS:
+            close_server_functions(conn)
     finally:
         if not conn.closed:
             conn.rollback()

@@ -1,8 +1,9 @@
 """Roles and databases on a PostgreSQL server of one's own: warehouse and Airflow's metadata, kept apart.
 
 The role ``warehouse`` owns the database ``labour``, the role ``airflow`` owns the database ``airflow``; neither may
-connect to the other's. Safe to run at every start: what is missing is made, and passwords are set to the given ones, so
-a changed password in ``.env`` takes effect with a restart.
+connect to the other's. The roles of those who read and write the warehouse (docs/roles.md) are made here too, and
+``warehouse`` may give them to logins. Safe to run at every start: what is missing is made, and passwords are set to the
+given ones, so a changed password in ``.env`` takes effect with a restart.
 """
 
 from __future__ import annotations
@@ -10,9 +11,15 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg import sql
+
+from include.warehouse.server_functions import close_server_functions
+
+WRITERS = "etl"
+READERS = ("command_office", "city_reader", "auditor")
 
 ADMIN_URL = "ADMIN_URL"
 WAREHOUSE_PASSWORD = "WAREHOUSE_PASSWORD"
@@ -21,12 +28,18 @@ AIRFLOW_DB_PASSWORD = "AIRFLOW_DB_PASSWORD"
 
 @dataclass(frozen=True)
 class Owner:
-    """A role, the database it owns, and what else it may do on the server."""
+    """A login and the database it owns.
+
+    Attributes:
+        role, database, password: names, and the login's password.
+        is_warehouse: the database is a warehouse: the login writes as ``etl``, makes logins and gives them the readers'
+            roles, and what no reader should call is closed in the database.
+    """
 
     role: str
     database: str
     password: str
-    options: str = ""
+    is_warehouse: bool = False
 
 
 def provision(admin_url: str, owners: list[Owner]) -> None:
@@ -43,12 +56,17 @@ def provision(admin_url: str, owners: list[Owner]) -> None:
         conn.execute("set log_statement = 'none'")
         conn.execute("set log_min_error_statement = 'panic'")
         roles = {name for (name,) in conn.execute("select rolname from pg_roles")}
+        for group in {WRITERS, *READERS} - roles if any(owner.is_warehouse for owner in owners) else ():
+            conn.execute(sql.SQL("create role {} nologin").format(sql.Identifier(group)))
         databases = {name for (name,) in conn.execute("select datname from pg_database")}
         for owner in owners:
             verb = "alter" if owner.role in roles else "create"
             conn.execute(
                 sql.SQL("{} role {} login {} password {}").format(
-                    sql.SQL(verb), sql.Identifier(owner.role), sql.SQL(owner.options), sql.Literal(owner.password)
+                    sql.SQL(verb),
+                    sql.Identifier(owner.role),
+                    sql.SQL("createrole" if owner.is_warehouse else ""),
+                    sql.Literal(owner.password),
                 )
             )
             if owner.database not in databases:
@@ -60,6 +78,22 @@ def provision(admin_url: str, owners: list[Owner]) -> None:
             conn.execute(
                 sql.SQL("revoke connect, temporary on database {} from public").format(sql.Identifier(owner.database))
             )
+            if owner.is_warehouse:
+                _give_roles(conn, owner.role)
+                with psycopg.connect(admin_url, dbname=owner.database, connect_timeout=10) as database:
+                    close_server_functions(database)
+
+
+def _give_roles(conn: psycopg.Connection[Any], owner: str) -> None:
+    conn.execute(
+        sql.SQL("grant {} to {} with inherit true, admin true").format(sql.Identifier(WRITERS), sql.Identifier(owner))
+    )
+    # To give away only: as a member the owner of the tables would gain nothing.
+    conn.execute(
+        sql.SQL("grant {} to {} with admin true, inherit false, set false").format(
+            sql.SQL(", ").join(map(sql.Identifier, READERS)), sql.Identifier(owner)
+        )
+    )
 
 
 def main() -> int:
@@ -70,8 +104,7 @@ def main() -> int:
         print(f"error: {', '.join(missing)} not set: run `make env` and start with docker-compose", file=sys.stderr)
         return 2
     owners = [
-        # Migrations make the roles of the readers.
-        Owner("warehouse", "labour", os.environ[WAREHOUSE_PASSWORD], "createrole"),
+        Owner("warehouse", "labour", os.environ[WAREHOUSE_PASSWORD], is_warehouse=True),
         Owner("airflow", "airflow", os.environ[AIRFLOW_DB_PASSWORD]),
     ]
     try:

@@ -21,7 +21,7 @@ from tests.dbt.province import fill
 
 
 @contextmanager
-def _warehouse_at(url: str) -> Iterator[None]:
+def warehouse_at(url: str) -> Iterator[None]:
     """Settings lead to the database meanwhile."""
     os.environ["WAREHOUSE_URL"] = url
     get_settings.cache_clear()
@@ -32,19 +32,26 @@ def _warehouse_at(url: str) -> Iterator[None]:
         get_settings.cache_clear()
 
 
-@pytest.fixture(scope="session")
-def small_province(var_dir: Path) -> Iterator[str]:
-    """URL of a database with ledger and raw rows of the small province."""
+@contextmanager
+def filled_database() -> Iterator[str]:
+    """URL of a database of its own with ledger and raw rows of the small province; dropped at the end."""
     embedded.start()
     name = f"dbt_{uuid4().hex[:12]}"
     with psycopg.connect(embedded.url("postgres"), autocommit=True) as admin:
         admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
-        with _warehouse_at(embedded.url(name)), connect() as conn:
+        with warehouse_at(embedded.url(name)), connect() as conn:
             migrate(conn)
             fill(conn)
             conn.commit()
         yield embedded.url(name)
         admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def small_province(var_dir: Path) -> Iterator[str]:
+    """URL of a database with ledger and raw rows of the small province."""
+    with filled_database() as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)
@@ -53,24 +60,24 @@ def in_small_province(request: pytest.FixtureRequest) -> Iterator[None]:
     if "small_province" not in request.fixturenames:
         yield
         return
-    with _warehouse_at(request.getfixturevalue("small_province")):
+    with warehouse_at(request.getfixturevalue("small_province")):
         yield
 
 
 @pytest.fixture(scope="session")
 def built(small_province: str) -> dict[str, Any]:
-    """The three months built, the last one first, and what the last one held before the earlier ones existed."""
-    from include.warehouse.dbt import dbt_build
+    """The three months built by asking for the last one, what each held then, and the last one built once more."""
+    from include.warehouse.dbt import dbt_build, prepare
     from tests.dbt.checksums import period_checksums
 
-    results, before = {}, {}
-    with _warehouse_at(small_province):
-        for period in ("2026-03", "2026-01", "2026-02"):
-            results[period] = dbt_build(period)
-            with connect() as conn:
-                before[period] = period_checksums(conn, period)
+    results = {}
+    with warehouse_at(small_province):
+        prepared = prepare("2026-03")
+        results["2026-03"] = dbt_build("2026-03")
+        with connect() as conn:
+            checksums = {period: period_checksums(conn, period) for period in ("2026-01", "2026-02", "2026-03")}
         results["again"] = dbt_build("2026-03")
-    return {"results": results, "checksums": before}
+    return {"prepared": prepared, "results": results, "checksums": checksums}
 
 
 @pytest.fixture

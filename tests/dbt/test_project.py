@@ -170,7 +170,7 @@ def test_workdays_are_those_of_the_state_council() -> None:
         expected = is_working_day(date(year, month, day))
         counted += expected
         assert (row["is_working_day"] == "true", int(row["working_day_number"])) == (expected, counted)
-    assert (rows[0]["day"], rows[-1]["day"], len(rows)) == ("2024-01-01", "2026-12-31", 1096)
+    assert (rows[0]["day"], rows[-1]["day"], len(rows)) == ("2019-01-01", "2026-12-31", 2922)
 
 
 def test_classification_aliases_point_to_members() -> None:

@@ -17,7 +17,7 @@ from include.warehouse.provision import Owner, provision
 def owners(var_dir: Path) -> Iterator[list[Owner]]:
     embedded.start()
     made = [
-        Owner("try_warehouse", "try_labour", "first'1", "createrole"),
+        Owner("try_warehouse", "try_labour", "first'1", is_warehouse=True),
         Owner("try_airflow", "try_metadata", "first'2"),
     ]
     yield made

@@ -56,7 +56,8 @@ FIRST = FIRST_DATA_ROW + 1  # 1-based, as openpyxl counts
 
 
 def typed_rows(form: str) -> list[dict[str, Any]]:
-    """What a clerk types, by field name: two enterprises with their posts, two claims, two indicators, two brands."""
+    """What a clerk types, by field name: two enterprises with their posts, two claims, two indicators, two classes, two
+    brands."""
     status = [enterprise("灵山县", "450721", number) for number in (1, 2)]
     if form == "enterprise_status":
         return status
@@ -87,6 +88,19 @@ def typed_rows(form: str) -> list[dict[str, Any]]:
         return [
             {"done_this_month": 3, "done_to_date": 12, "problems": "师资不足", "next_steps": "增开班次"}
         ] * INDICATORS
+    if form == "apprenticeship":
+        trained = {
+            "filing_no": "灵学徒2026-01", "enterprise_name": KNOWN[0].enterprise_name, "uscc": KNOWN[0].uscc,
+            "training_institution": "灵山县演示技工学校", "occupation": "木工", "level": "中级工",
+            "materials_on": date(2026, 3, 2), "filed_on": date(2026, 3, 20), "filed_persons": 30,
+            "started_on": date(2026, 4, 1), "completed_on": date(2026, 10, 30), "training_persons": 0,
+            "passed_persons": 27, "left_persons": 2, "left_on": date(2026, 6, 5), "left_reported_on": date(2026, 6, 8),
+        }  # fmt: skip
+        applied_for = {name: trained[name] for name in ("enterprise_name", "uscc", "occupation")}
+        return [
+            trained,
+            applied_for | {"level": "高级工", "materials_on": date(2026, 11, 16), "filed_persons": 12},
+        ]
     return [
         {
             "brand_name": f"灵山演示品牌{number}", "category": "民生保障型", "county": "灵山县",
@@ -237,6 +251,7 @@ def test_an_untouched_template_is_refused_with_one_clear_finding(tmp_path: Path)
         ("labour_demand", ["E-TBL-002"]),
         ("subsidy_payment", ["W-TBL-001"]),
         ("brand_registry", ["W-TBL-001"]),
+        ("apprenticeship", ["W-TBL-001"]),
     ):
         reading = read(template(tmp_path, form).read_bytes())
         assert codes(reading) == expected, form
@@ -339,7 +354,7 @@ def test_it_is_set_up_for_printing(tmp_path: Path, form: str) -> None:
     book = openpyxl.load_workbook(template(tmp_path, form))
     page = data_page(book)
     assert page.page_setup.orientation == "landscape"
-    assert page.page_setup.paperSize == (9 if form in ("programme_progress", "brand_registry") else 8)
+    assert page.page_setup.paperSize == (9 if form in ("programme_progress", "brand_registry", "apprenticeship") else 8)
     assert (page.page_setup.fitToWidth, page.page_setup.fitToHeight) in ((1, 0), (None, 0))
     assert page.print_title_rows == "$4:$5"
     assert page.freeze_panes and page.freeze_panes.endswith(str(FIRST))

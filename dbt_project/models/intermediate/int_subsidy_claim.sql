@@ -58,9 +58,17 @@ final as (
         mapped.batch_no,
         mapped.payee_uscc,
         mapped.person_key,
+        mapped.person_group,
+        {{ subsidy_claim_key('mapped') }} as claim_key,
         mapped.occupation,
         mapped.occupation_code,
+        coalesce(
+            nullif(mapped.occupation_code, {{ unclassified_occupation() }}), {{ comparable_text('mapped.occupation') }}
+        ) as occupation_key,
         mapped.level,
+        md5({{ comparable_text('mapped.certificate_no') }}) as certificate_mark,
+        mapped.covered_from,
+        mapped.covered_to,
         mapped.quantity,
         mapped.standard_yuan,
         mapped.applied_yuan,
@@ -77,10 +85,24 @@ final as (
         mapped.payment_type,
         mapped.status,
         coalesce(mapped.payment_type, '') = '追回' as is_recovery,
+        coalesce(mapped.status, '') in ('审核通过', '公示中', '公示通过', '已拨付')
+        and coalesce(mapped.payment_type, '') not in ('预支', '追回') as is_granted,
         {{ working_days_between('applied', 'received') }} as accept_working_days,
         {{ working_days_between('received', 'reviewed') }} as review_working_days,
         {{ working_days_inclusive('notice_began', 'notice_ended') }} as notice_working_days,
+        {{ working_days_between('notice_ended', 'decided') }} as decide_working_days,
         {{ working_days_between('decided', 'paid') }} as payment_working_days,
+        num_nonnulls(
+            mapped.applied_on,
+            mapped.accepted_on,
+            mapped.reviewed_on,
+            mapped.notice_from,
+            mapped.notice_to,
+            mapped.decided_on,
+            mapped.paid_on
+        ) > num_nonnulls(
+            applied.day, received.day, reviewed.day, notice_began.day, notice_ended.day, decided.day, paid.day
+        ) as is_outside_calendar,
         mapped.submission_id,
         mapped.sheet,
         mapped.source_row,

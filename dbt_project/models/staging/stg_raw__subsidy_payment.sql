@@ -21,6 +21,7 @@ renamed as (
         person_group,
         occupation,
         level,
+        certificate_no,
         covered_from,
         covered_to,
         standard as standard_yuan,

@@ -9,40 +9,40 @@ periods as (
     select * from {{ ref('int_period_maturity') }}
 ),
 
--- Shortages are looked up in the accepted rows of earlier periods, not in this table: the order of builds is free.
-short_months as (
-    select distinct
-        county_code,
-        uscc,
-        {{ month_index('period') }} as month_number
-    from {{ ref('int_enterprise_month') }}
-    where
-        period in (
-            {%- for months in range(var('streak_lookback_months') | int) %}
-            '{{ period_before(months) }}'{{ ',' if not loop.last }}
-            {%- endfor %}
-        )
-        and shortage_now_persons > 0
-),
-
--- Counted backwards, consecutive months keep month_number + position constant.
-positioned as (
+{% if is_incremental() %}
+-- A streak goes on from the month before as this table holds it: months are built oldest first.
+last_month as (
     select
-        county_code,
+        reporter_code,
         uscc,
-        month_number + row_number() over (partition by county_code, uscc order by month_number desc) as run_number
-    from short_months
+        short_streak_months
+    from {{ this }}
+    where period = '{{ period_before(1) }}'
 ),
 
 streaks as (
     select
-        county_code,
-        uscc,
-        count(*)::integer as short_streak_months
-    from positioned
-    where run_number = {{ month_index("'" ~ run_period() ~ "'") }} + 1
-    group by county_code, uscc
+        enterprises.reporter_code,
+        enterprises.uscc,
+        coalesce(last_month.short_streak_months, 0) + 1 as short_streak_months
+    from enterprises
+    left join last_month
+        on
+            enterprises.reporter_code = last_month.reporter_code
+            and enterprises.uscc = last_month.uscc
+    where enterprises.is_short
 ),
+{% else %}
+-- The first month ever built has none before it.
+streaks as (
+    select
+        reporter_code,
+        uscc,
+        1 as short_streak_months
+    from enterprises
+    where is_short
+),
+{% endif %}
 
 final as (
     select
@@ -99,7 +99,7 @@ final as (
     inner join periods on enterprises.period = periods.period
     left join streaks
         on
-            enterprises.county_code = streaks.county_code
+            enterprises.reporter_code = streaks.reporter_code
             and enterprises.uscc = streaks.uscc
 )
 

@@ -1,7 +1,7 @@
 with
 
 claims as (
-    select * from {{ ref('int_subsidy_claim') }}
+    select * from {{ ref('int_subsidy_ledger') }}
     where period = '{{ run_period() }}'
 ),
 
@@ -24,9 +24,13 @@ final as (
         claims.batch_no,
         claims.payee_uscc,
         claims.person_key,
+        claims.person_group,
+        claims.claim_key,
         claims.occupation,
         claims.occupation_code,
         claims.level,
+        claims.covered_from,
+        claims.covered_to,
         claims.quantity,
         claims.standard_yuan,
         claims.applied_yuan,
@@ -43,10 +47,13 @@ final as (
         claims.payment_type,
         claims.status,
         claims.is_recovery,
+        claims.is_granted,
         claims.accept_working_days,
         claims.review_working_days,
         claims.notice_working_days,
+        claims.decide_working_days,
         claims.payment_working_days,
+        claims.is_outside_calendar,
         claims.submission_id,
         claims.sheet,
         claims.source_row,

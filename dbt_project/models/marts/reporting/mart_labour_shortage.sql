@@ -1,13 +1,8 @@
 with
 
-this_month as (
-    select * from {{ ref('fct_enterprise_month') }}
-    where period = '{{ run_period() }}'
-),
-
-last_month as (
-    select * from {{ ref('int_enterprise_month') }}
-    where period = '{{ period_before(1) }}'
+months as (
+    select * from {{ ref('fct_industry_month') }}
+    where period in ('{{ run_period() }}', '{{ period_before(1) }}', '{{ period_before(12) }}')
 ),
 
 accepted as (
@@ -19,7 +14,7 @@ accepted as (
     from {{ ref('int_accepted_submission') }}
     where
         form = 'enterprise_status'
-        and period in ('{{ run_period() }}', '{{ period_before(1) }}')
+        and period in ('{{ run_period() }}', '{{ period_before(1) }}', '{{ period_before(12) }}')
 ),
 
 periods as (
@@ -27,117 +22,112 @@ periods as (
     where period = '{{ run_period() }}'
 ),
 
-comparable_reporters as (
-    select reporter_code
+reporters as (
+    select
+        reporter_code,
+        bool_or(period = '{{ run_period() }}') and bool_or(period = '{{ period_before(1) }}') as is_comparable,
+        bool_or(period = '{{ run_period() }}') and bool_or(period = '{{ period_before(12) }}') as is_yoy_comparable
     from accepted
     group by reporter_code
-    having count(distinct period) = 2
 ),
 
 counties as (
-    select distinct
-        county_code,
-        city_code
-    from accepted
-    where period = '{{ run_period() }}'
-),
-
-this_sums as (
     select
-        this_month.county_code,
-        this_month.industry_code,
-        count(*) as enterprises,
-        count(*) filter (where this_month.is_short) as short_enterprises,
-        count(*) filter (where this_month.is_persistently_short) as persistently_short_enterprises,
-        sum(this_month.headcount_persons) as headcount_persons,
-        sum(this_month.workers_persons) as workers_persons,
-        sum(this_month.shortage_now_persons) as shortage_now_persons,
-        sum(this_month.shortage_expansion_persons) as shortage_expansion_persons,
-        sum(this_month.shortage_now_persons) filter (
-            where comparable_reporters.reporter_code is not null
-        ) as lfl_shortage_now_persons
-    from this_month
-    left join comparable_reporters on this_month.reporter_code = comparable_reporters.reporter_code
-    group by this_month.county_code, this_month.industry_code
+        accepted.county_code,
+        max(accepted.city_code) filter (where accepted.period = '{{ run_period() }}') as city_code,
+        bool_or(accepted.period = '{{ run_period() }}') as is_reported,
+        bool_or(accepted.period = '{{ period_before(1) }}') as is_reported_last_month,
+        bool_or(accepted.period = '{{ period_before(12) }}') as is_reported_year_ago,
+        bool_or(reporters.is_comparable) as is_comparable,
+        bool_or(reporters.is_yoy_comparable) as is_yoy_comparable
+    from accepted
+    inner join reporters on accepted.reporter_code = reporters.reporter_code
+    group by accepted.county_code
 ),
 
-last_sums as (
+sums as (
     select
-        last_month.county_code,
-        last_month.industry_code,
-        sum(last_month.shortage_now_persons) as shortage_now_persons,
-        sum(last_month.shortage_now_persons) filter (
-            where comparable_reporters.reporter_code is not null
-        ) as lfl_shortage_now_persons
-    from last_month
-    left join comparable_reporters on last_month.reporter_code = comparable_reporters.reporter_code
-    group by last_month.county_code, last_month.industry_code
-),
-
-county_comparability as (
-    select distinct accepted.county_code
-    from accepted
-    inner join comparable_reporters on accepted.reporter_code = comparable_reporters.reporter_code
-),
-
-counties_last_month as (
-    select distinct county_code
-    from accepted
-    where period = '{{ period_before(1) }}'
+        months.county_code,
+        months.industry_code,
+        bool_or(months.period = '{{ run_period() }}') as is_here,
+        bool_or(months.period = '{{ period_before(1) }}') as was_here_last_month,
+        bool_or(months.period = '{{ period_before(12) }}') as was_here_year_ago,
+        sum(months.enterprises) filter (where months.period = '{{ run_period() }}') as enterprises,
+        sum(months.short_enterprises) filter (where months.period = '{{ run_period() }}') as short_enterprises,
+        sum(months.persistently_short_enterprises) filter (
+            where months.period = '{{ run_period() }}'
+        ) as persistently_short_enterprises,
+        sum(months.headcount_persons) filter (where months.period = '{{ run_period() }}') as headcount_persons,
+        sum(months.workers_persons) filter (where months.period = '{{ run_period() }}') as workers_persons,
+        sum(months.shortage_now_persons) filter (
+            where months.period = '{{ run_period() }}'
+        ) as shortage_now_persons,
+        sum(months.shortage_expansion_persons) filter (
+            where months.period = '{{ run_period() }}'
+        ) as shortage_expansion_persons,
+        sum(months.shortage_now_persons) filter (
+            where months.period = '{{ run_period() }}' and reporters.is_comparable
+        ) as lfl_shortage_now_persons,
+        sum(months.shortage_now_persons) filter (
+            where months.period = '{{ period_before(1) }}' and reporters.is_comparable
+        ) as lfl_previous_shortage_now_persons,
+        sum(months.shortage_now_persons) filter (
+            where months.period = '{{ period_before(1) }}'
+        ) as previous_shortage_now_persons,
+        sum(months.shortage_now_persons) filter (
+            where months.period = '{{ run_period() }}' and reporters.is_yoy_comparable
+        ) as lfl_yoy_shortage_now_persons,
+        sum(months.shortage_now_persons) filter (
+            where months.period = '{{ period_before(12) }}' and reporters.is_yoy_comparable
+        ) as lfl_year_ago_shortage_now_persons,
+        sum(months.shortage_now_persons) filter (
+            where months.period = '{{ period_before(12) }}'
+        ) as year_ago_shortage_now_persons
+    from months
+    left join reporters on months.reporter_code = reporters.reporter_code
+    group by months.county_code, months.industry_code
 ),
 
 -- An industry that left a county between two reports is 0 now; a county that did not report has no row at all.
-industries as (
-    select
-        county_code,
-        industry_code
-    from this_sums
-
-    union
-
-    select
-        last_sums.county_code,
-        last_sums.industry_code
-    from last_sums
-    inner join county_comparability on last_sums.county_code = county_comparability.county_code
-),
-
 measured as (
     select
-        industries.county_code,
+        sums.county_code,
         counties.city_code,
-        industries.industry_code,
-        coalesce(this_sums.enterprises, 0) as enterprises,
-        coalesce(this_sums.short_enterprises, 0) as short_enterprises,
-        coalesce(this_sums.persistently_short_enterprises, 0) as persistently_short_enterprises,
-        coalesce(this_sums.headcount_persons, 0) as headcount_persons,
-        coalesce(this_sums.workers_persons, 0) as workers_persons,
-        coalesce(this_sums.shortage_now_persons, 0) as shortage_now_persons,
-        coalesce(this_sums.shortage_expansion_persons, 0) as shortage_expansion_persons,
+        sums.industry_code,
+        coalesce(sums.enterprises, 0)::bigint as enterprises,
+        coalesce(sums.short_enterprises, 0)::bigint as short_enterprises,
+        coalesce(sums.persistently_short_enterprises, 0)::bigint as persistently_short_enterprises,
+        coalesce(sums.headcount_persons, 0)::bigint as headcount_persons,
+        coalesce(sums.workers_persons, 0)::bigint as workers_persons,
+        coalesce(sums.shortage_now_persons, 0)::bigint as shortage_now_persons,
+        coalesce(sums.shortage_expansion_persons, 0)::bigint as shortage_expansion_persons,
         case
-            when county_comparability.county_code is not null
-                then coalesce(this_sums.lfl_shortage_now_persons, 0)
+            when counties.is_comparable then coalesce(sums.lfl_shortage_now_persons, 0)::bigint
         end as lfl_shortage_now_persons,
         case
-            when county_comparability.county_code is not null
-                then coalesce(last_sums.lfl_shortage_now_persons, 0)
+            when counties.is_comparable then coalesce(sums.lfl_previous_shortage_now_persons, 0)::bigint
         end as lfl_previous_shortage_now_persons,
         case
-            when counties_last_month.county_code is not null
-                then coalesce(last_sums.shortage_now_persons, 0)
-        end as previous_shortage_now_persons
-    from industries
-    inner join counties on industries.county_code = counties.county_code
-    left join this_sums
-        on
-            industries.county_code = this_sums.county_code
-            and industries.industry_code = this_sums.industry_code
-    left join last_sums
-        on
-            industries.county_code = last_sums.county_code
-            and industries.industry_code = last_sums.industry_code
-    left join county_comparability on industries.county_code = county_comparability.county_code
-    left join counties_last_month on industries.county_code = counties_last_month.county_code
+            when counties.is_reported_last_month then coalesce(sums.previous_shortage_now_persons, 0)::bigint
+        end as previous_shortage_now_persons,
+        case
+            when counties.is_yoy_comparable then coalesce(sums.lfl_yoy_shortage_now_persons, 0)::bigint
+        end as lfl_yoy_shortage_now_persons,
+        case
+            when counties.is_yoy_comparable then coalesce(sums.lfl_year_ago_shortage_now_persons, 0)::bigint
+        end as lfl_year_ago_shortage_now_persons,
+        case
+            when counties.is_reported_year_ago then coalesce(sums.year_ago_shortage_now_persons, 0)::bigint
+        end as year_ago_shortage_now_persons
+    from sums
+    inner join counties on sums.county_code = counties.county_code
+    where
+        counties.is_reported
+        and (
+            sums.is_here
+            or (sums.was_here_last_month and counties.is_comparable)
+            or (sums.was_here_year_ago and counties.is_yoy_comparable)
+        )
 ),
 
 final as (
@@ -164,6 +154,15 @@ final as (
         {{ change_rate(
             'measured.shortage_now_persons', 'measured.previous_shortage_now_persons'
         ) }} as shortage_change_rate_plain,
+        measured.lfl_yoy_shortage_now_persons,
+        measured.lfl_year_ago_shortage_now_persons,
+        measured.year_ago_shortage_now_persons,
+        {{ change_rate(
+            'measured.lfl_yoy_shortage_now_persons', 'measured.lfl_year_ago_shortage_now_persons'
+        ) }} as shortage_yoy_rate_lfl,
+        {{ change_rate(
+            'measured.shortage_now_persons', 'measured.year_ago_shortage_now_persons'
+        ) }} as shortage_yoy_rate_plain,
         periods.data_maturity
     from measured
     cross join periods

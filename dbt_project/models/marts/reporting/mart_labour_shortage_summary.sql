@@ -1,7 +1,7 @@
 -- noqa: disable=layout.indent
 {#
-    Measures that add up over enterprises; those in `compared` are also set against the month before. The lists are
-    looped over, which the linter's indentation rule cannot follow.
+    Measures that add up over enterprises; those in `compared` are also set against the month before (环比) and the month
+    a year ago (同比). The lists are looped over, which the linter's indentation rule cannot follow.
 -#}
 {%- set sums = [
     'headcount_persons', 'managers_persons', 'professionals_persons', 'workers_persons', 'women_persons',
@@ -18,21 +18,16 @@
 ] -%}
 with
 
-this_month as (
-    select * from {{ ref('fct_enterprise_month') }}
-    where period = '{{ run_period() }}'
-),
-
-last_month as (
-    select * from {{ ref('int_enterprise_month') }}
-    where period = '{{ period_before(1) }}'
+months as (
+    select * from {{ ref('fct_industry_month') }}
+    where period in ('{{ run_period() }}', '{{ period_before(1) }}', '{{ period_before(12) }}')
 ),
 
 accepted as (
     select * from {{ ref('int_accepted_submission') }}
     where
         form = 'enterprise_status'
-        and period in ('{{ run_period() }}', '{{ period_before(1) }}')
+        and period in ('{{ run_period() }}', '{{ period_before(1) }}', '{{ period_before(12) }}')
 ),
 
 expected as (
@@ -55,44 +50,63 @@ periods as (
     where period = '{{ run_period() }}'
 ),
 
+reported as (
+    select
+        reporter_code,
+        bool_or(period = '{{ run_period() }}') as is_accepted,
+        bool_or(period = '{{ period_before(1) }}') as is_accepted_last_month,
+        bool_or(period = '{{ period_before(12) }}') as is_accepted_year_ago
+    from accepted
+    group by reporter_code
+),
+
 coverage as (
     select
         reporters.reporter_code,
         reporters.region_code as county_code,
         reporters.city_code,
         expected.reporter_code is not null as is_expected,
-        bool_or(accepted.period is not distinct from '{{ run_period() }}') as is_accepted,
-        count(distinct accepted.period) = 2 as is_comparable
+        coalesce(reported.is_accepted, false) as is_accepted,
+        coalesce(reported.is_accepted and reported.is_accepted_last_month, false) as is_comparable,
+        coalesce(reported.is_accepted and reported.is_accepted_year_ago, false) as is_yoy_comparable
     from reporters
     left join expected on reporters.reporter_code = expected.reporter_code
-    left join accepted on reporters.reporter_code = accepted.reporter_code
+    left join reported on reporters.reporter_code = reported.reporter_code
     where
         expected.reporter_code is not null
-        or accepted.reporter_code is not null
-    group by reporters.reporter_code, reporters.region_code, reporters.city_code, expected.reporter_code
+        or reported.reporter_code is not null
 ),
 
 this_sums as (
     select
         reporter_code,
-        count(*) as enterprises,
-        count(*) filter (where is_short) as short_enterprises,
-        count(*) filter (where is_persistently_short) as persistently_short_enterprises,
-        {%- for measure in sums %}
+        {%- for measure in counts + sums %}
         sum({{ measure }}) as {{ measure }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from this_month
+    from months
+    where period = '{{ run_period() }}'
     group by reporter_code
 ),
 
 last_sums as (
     select
         reporter_code,
-        count(*) as enterprises,
-        {%- for measure in compared if measure in sums %}
+        {%- for measure in compared %}
         sum({{ measure }}) as {{ measure }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from last_month
+    from months
+    where period = '{{ period_before(1) }}'
+    group by reporter_code
+),
+
+year_ago_sums as (
+    select
+        reporter_code,
+        {%- for measure in compared %}
+        sum({{ measure }}) as {{ measure }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from months
+    where period = '{{ period_before(12) }}'
     group by reporter_code
 ),
 
@@ -121,17 +135,24 @@ summed as (
             where region_reporters.is_expected and region_reporters.is_accepted
         ) as covered_reporters,
         count(*) filter (where region_reporters.is_comparable) as lfl_reporters,
+        count(*) filter (where region_reporters.is_yoy_comparable) as lfl_yoy_reporters,
         {%- for measure in counts + sums %}
         sum(this_sums.{{ measure }})::bigint as {{ measure }},
         {%- endfor %}
         {%- for measure in compared %}
         (sum(this_sums.{{ measure }}) filter (where region_reporters.is_comparable))::bigint as lfl_{{ measure }},
         (sum(last_sums.{{ measure }}) filter (where region_reporters.is_comparable))::bigint as lfl_previous_{{ measure }},
-        sum(last_sums.{{ measure }})::bigint as previous_{{ measure }}{{ ',' if not loop.last }}
+        sum(last_sums.{{ measure }})::bigint as previous_{{ measure }},
+        (sum(this_sums.{{ measure }}) filter (where region_reporters.is_yoy_comparable))::bigint as lfl_yoy_{{ measure }},
+        (
+            sum(year_ago_sums.{{ measure }}) filter (where region_reporters.is_yoy_comparable)
+        )::bigint as lfl_year_ago_{{ measure }},
+        sum(year_ago_sums.{{ measure }})::bigint as year_ago_{{ measure }}{{ ',' if not loop.last }}
         {%- endfor %}
     from region_reporters
     left join this_sums on region_reporters.reporter_code = this_sums.reporter_code
     left join last_sums on region_reporters.reporter_code = last_sums.reporter_code
+    left join year_ago_sums on region_reporters.reporter_code = year_ago_sums.reporter_code
     group by region_reporters.region_code
 ),
 
@@ -146,6 +167,7 @@ final as (
         summed.covered_reporters,
         {{ ratio('summed.covered_reporters', 'summed.expected_reporters') }} as coverage_rate,
         summed.lfl_reporters,
+        summed.lfl_yoy_reporters,
         {%- for measure in counts + sums %}
         summed.{{ measure }},
         {%- endfor %}
@@ -159,6 +181,11 @@ final as (
         summed.previous_{{ measure }},
         {{ change_rate('summed.lfl_' ~ measure, 'summed.lfl_previous_' ~ measure) }} as {{ name }}_change_rate_lfl,
         {{ change_rate('summed.' ~ measure, 'summed.previous_' ~ measure) }} as {{ name }}_change_rate_plain,
+        summed.lfl_yoy_{{ measure }},
+        summed.lfl_year_ago_{{ measure }},
+        summed.year_ago_{{ measure }},
+        {{ change_rate('summed.lfl_yoy_' ~ measure, 'summed.lfl_year_ago_' ~ measure) }} as {{ name }}_yoy_rate_lfl,
+        {{ change_rate('summed.' ~ measure, 'summed.year_ago_' ~ measure) }} as {{ name }}_yoy_rate_plain,
         {%- endfor %}
         periods.data_maturity
     from summed

@@ -36,6 +36,9 @@ counted as (
         bool_and(is_received) as is_received,
         bool_and(is_on_time) as is_on_time,
         bool_and(is_accepted) as is_accepted,
+        sum(rows_read) as rows_read,
+        sum(rows_accepted) as rows_accepted,
+        sum(rows_held) as rows_held,
         sum(findings_e) as findings_e,
         sum(findings_r) as findings_r,
         sum(findings_w) as findings_w,
@@ -48,6 +51,10 @@ counted as (
 rated as (
     select
         *,
+        {{ ratio('received_forms', 'expected_forms') }} as received_rate,
+        {{ ratio('on_time_forms', 'expected_forms') }} as on_time_rate,
+        {{ ratio('accepted_forms', 'expected_forms') }} as accepted_rate,
+        {{ ratio('first_pass_forms', 'received_forms') }} as first_pass_rate,
         {{ ratio('(findings_e + findings_r + findings_w) * 1000', 'cells_read') }} as findings_per_1000_cells,
         {{ ratio('cells_filled', 'cells_read') }} as content_completeness
     from counted
@@ -59,8 +66,8 @@ ranked as (
         reporter_code,
         rank() over (
             order by
-                on_time_forms::numeric / expected_forms desc,
-                first_pass_forms::numeric / expected_forms desc,
+                on_time_rate desc,
+                first_pass_rate desc,
                 findings_per_1000_cells asc,
                 content_completeness desc
         ) as rank
@@ -83,6 +90,13 @@ final as (
         rated.is_received,
         rated.is_on_time,
         rated.is_accepted,
+        rated.received_rate,
+        rated.on_time_rate,
+        rated.accepted_rate,
+        rated.first_pass_rate,
+        rated.rows_read,
+        rated.rows_accepted,
+        rated.rows_held,
         rated.findings_e,
         rated.findings_r,
         rated.findings_w,

@@ -1,4 +1,4 @@
-{%- set steps = ['accept', 'review', 'notice', 'payment'] -%}
+{%- set steps = ['accept', 'review', 'notice', 'decide', 'payment'] -%}
 {%- set amounts = ['applied', 'approved', 'advanced', 'paid', 'recovered'] -%}
 with
 
@@ -7,13 +7,18 @@ claims as (
     where period = '{{ run_period() }}'
 ),
 
--- Advances are settled months later; this month's balance looks back over the accepted rows of earlier ledgers.
-advances as (
-    select * from {{ ref('int_subsidy_claim') }}
-    where
-        period between '{{ period_before((var("advance_lookback_months") | int) - 1) }}' and '{{ run_period() }}'
-        and advanced_yuan is not null
-        and status in ('已拨付', '已追回')
+balances as (
+    select * from {{ ref('fct_subsidy_balance') }}
+    where period = '{{ run_period() }}'
+),
+
+budgets as (
+    select * from {{ ref('subsidy_budgets') }}
+    where budget_year = left('{{ run_period() }}', 4)
+),
+
+items as (
+    select * from {{ ref('dim_subsidy_item') }}
 ),
 
 accepted as (
@@ -32,10 +37,11 @@ periods as (
     where period = '{{ run_period() }}'
 ),
 
-review_limit as (
-    select max(value::numeric) as working_days
+limits as (
+    select
+        max(value::numeric) filter (where rule = 'review_working_days') as review_working_days,
+        max(value::numeric) filter (where rule = 'notice_working_days') as notice_working_days
     from rules
-    where rule = 'review_working_days'
 ),
 
 this_month as (
@@ -58,22 +64,12 @@ this_month as (
         ))::numeric(10, 1) as {{ step }}_working_days_median,
         max(claims.{{ step }}_working_days) as {{ step }}_working_days_max,
         {%- endfor %}
-        count(*) filter (where claims.review_working_days > review_limit.working_days) as over_limit_claims
+        count(*) filter (where claims.review_working_days > limits.review_working_days) as over_limit_claims,
+        count(*) filter (where claims.notice_working_days < limits.notice_working_days) as short_notice_claims,
+        count(*) filter (where claims.is_outside_calendar) as outside_calendar_claims
     from claims
-    cross join review_limit
+    cross join limits
     group by claims.county_code, claims.city_code, claims.fund, claims.item_code, claims.item
-),
-
-balances as (
-    select
-        county_code,
-        fund,
-        item_code,
-        item,
-        sum(case when payment_type = '预支' then advanced_yuan else -abs(advanced_yuan) end) as outstanding_advance_yuan
-    from advances
-    where payment_type in ('预支', '核拨', '结算', '追回')
-    group by county_code, fund, item_code, item
 ),
 
 counties as (
@@ -83,7 +79,7 @@ counties as (
     from accepted
 ),
 
--- A balance left from earlier months keeps its row in a county that reported, with 0 claims this month.
+-- A balance left from earlier months, or a budget, keeps its row in a county that reported, with 0 claims this month.
 lines as (
     select
         county_code,
@@ -101,6 +97,16 @@ lines as (
         item
     from balances
     where outstanding_advance_yuan <> 0
+
+    union
+
+    select
+        budgets.region_code as county_code,
+        budgets.fund,
+        budgets.item_code,
+        items.item_name as item
+    from budgets
+    inner join items on budgets.item_code = items.item_code
 ),
 
 measured as (
@@ -119,11 +125,15 @@ measured as (
         this_month.paid_yuan,
         this_month.recovered_yuan,
         balances.outstanding_advance_yuan,
+        balances.paid_year_yuan,
+        budgets.budget_yuan,
         {%- for step in steps %}
         this_month.{{ step }}_working_days_median,
         this_month.{{ step }}_working_days_max,
         {%- endfor %}
-        coalesce(this_month.over_limit_claims, 0) as over_limit_claims
+        coalesce(this_month.over_limit_claims, 0) as over_limit_claims,
+        coalesce(this_month.short_notice_claims, 0) as short_notice_claims,
+        coalesce(this_month.outside_calendar_claims, 0) as outside_calendar_claims
     from lines
     inner join counties on lines.county_code = counties.county_code
     left join this_month
@@ -136,6 +146,11 @@ measured as (
             lines.county_code = balances.county_code
             and lines.fund = balances.fund
             and lines.item_code = balances.item_code
+    left join budgets
+        on
+            lines.county_code = budgets.region_code
+            and lines.fund = budgets.fund
+            and lines.item_code = budgets.item_code
 ),
 
 final as (
@@ -152,11 +167,16 @@ final as (
         (case when measured.is_idle then 0 else measured.{{ amount }}_yuan end)::numeric(18, 2) as {{ amount }}_yuan,
         {%- endfor %}
         coalesce(measured.outstanding_advance_yuan, 0)::numeric(18, 2) as outstanding_advance_yuan,
+        measured.paid_year_yuan,
+        measured.budget_yuan,
+        {{ ratio('measured.paid_year_yuan', 'measured.budget_yuan') }} as execution_rate,
         {%- for step in steps %}
         measured.{{ step }}_working_days_median,
         measured.{{ step }}_working_days_max,
         {%- endfor %}
         measured.over_limit_claims,
+        measured.short_notice_claims,
+        measured.outside_calendar_claims,
         periods.data_maturity
     from measured
     cross join periods

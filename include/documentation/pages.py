@@ -1,28 +1,45 @@
-"""The models, their columns, tests and lineage as one HTML file: ``make docs``."""
+"""What dbt itself documents: models, columns, tests and lineage as one HTML file, and the manifest behind it."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from include.settings import TIME_ZONE, get_settings
-from include.warehouse.connection import WarehouseUnreachableError, connect, warehouse_url
+from include.warehouse.connection import connect, warehouse_url
 from include.warehouse.dbt import connection_environment
-from include.warehouse.embedded import EmbeddedPostgresError
-from include.warehouse.migrate import MigrationError, migrate
+from include.warehouse.migrate import migrate
+
+Document = dict[str, Any]
 
 
 class DocsNotWrittenError(RuntimeError):
     """dbt could not write its documentation; the message names what to run."""
 
 
-def write_docs() -> Path:
-    """Write the documentation of the dbt project and return its path.
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What dbt says of the project and of the warehouse.
+
+    Attributes:
+        manifest: the project as parsed (``manifest.json``, schema v12).
+        catalog: relations and column types as they stand in the warehouse (``catalog.json``, schema v1).
+    """
+
+    manifest: Document
+    catalog: Document
+
+
+def write_pages(folder: Path) -> tuple[Path, Described]:
+    """Write dbt's documentation into ``folder`` and return its path, with what it was made from.
 
     Types and sizes of tables come from the warehouse; before the first build these columns of the page are empty.
 
@@ -63,18 +80,7 @@ def write_docs() -> Path:
     if done.returncode != 0 or not page.exists():
         last = "\n".join(done.stdout.strip().splitlines()[-12:])
         raise DocsNotWrittenError(f"dbt docs failed; mend what it says and run `make docs` again:\n{last}")
-    return page
-
-
-def main() -> int:
-    """``python -m include.warehouse.docs``: write the page and print where it is."""
-    try:
-        print(write_docs())
-    except (DocsNotWrittenError, MigrationError, WarehouseUnreachableError, EmbeddedPostgresError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    copied = folder / "dbt.html"
+    shutil.copyfile(page, copied)
+    manifest, catalog = (json.loads((target / f"{name}.json").read_text("utf-8")) for name in ("manifest", "catalog"))
+    return copied, Described(manifest, catalog)

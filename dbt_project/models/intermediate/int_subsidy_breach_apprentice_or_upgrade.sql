@@ -1,0 +1,35 @@
+{{ config(materialized='ephemeral') }}
+
+with
+
+pairs as (
+    select * from {{ ref('int_subsidy_person_pair') }}
+    where period = '{{ run_period() }}'
+),
+
+sides as (
+    select * from {{ ref('subsidy_rule_items') }}
+    where rule = 'apprentice_or_upgrade'
+),
+
+forbidden as (
+    select
+        pairs.*,
+        pairs.person_key || ':' || pairs.later_occupation_key || ':' || pairs.later_level as breach_key,
+        one.verified and other.verified as is_verified
+    from pairs
+    inner join sides as one on pairs.later_item_code = one.item_code
+    inner join sides as other
+        on
+            pairs.earlier_item_code = other.item_code
+            and one.side <> other.side
+    where
+        pairs.later_occupation_key = pairs.earlier_occupation_key
+        and pairs.later_level = pairs.earlier_level
+),
+
+final as (
+    {{ subsidy_breach_pair('apprentice_or_upgrade', 'forbidden') }}
+)
+
+select * from final

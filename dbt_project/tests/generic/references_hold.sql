@@ -1,0 +1,18 @@
+{#-
+    Every value that the run's period has in `column` is a key of `to`: one query for all references of a model, so that
+    a build stays quick. A null refers to nothing. The diagram (`make docs`) draws its lines from these tests.
+-#}
+{% test references_hold(model, references) %}
+{%- for reference in references %}
+select distinct
+    '{{ reference.column }}' as column_name,
+    child.{{ reference.column }}::text as missing_key
+from {{ model }} as child
+left join {{ reference.to }} as parent on child.{{ reference.column }} = parent.{{ reference.field }}
+where
+    {% if not reference.of_all_periods %}child.period = '{{ run_period() }}' and {% endif -%}
+    child.{{ reference.column }} is not null
+    and parent.{{ reference.field }} is null
+{{ 'union all' if not loop.last }}
+{%- endfor %}
+{% endtest %}
