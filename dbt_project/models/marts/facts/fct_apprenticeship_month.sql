@@ -162,8 +162,7 @@ claim_lines as (
                 level,
                 person_key,
                 applied_on,
-                is_recovery,
-                is_advance
+                is_recovery
             order by period desc
         ) = 1 as is_newest
     from sorted_claims
@@ -255,8 +254,8 @@ totals as (
             where is_claim and is_newest and status in ('审核通过', '公示中', '公示通过')
         ) as approved_unpaid_claims,
         count(*) filter (where is_claim and is_moved) as paid_claims,
-        min(coalesce(applied_on, accepted_on)) filter (where is_claim) as claimed_on,
-        min(accepted_on) filter (where is_claim) as claim_accepted_on,
+        min(coalesce(applied_on, accepted_on)) filter (where is_claim and is_newest) as claimed_on,
+        min(accepted_on) filter (where is_claim and is_newest) as claim_accepted_on,
         max(reviewed_on) filter (where is_claim and is_newest) as claim_reviewed_on,
         min(review_by) filter (where is_claim and is_newest) as claim_review_by,
         max(working_days_in_review) filter (where is_claim and is_newest) as claim_review_working_days,
