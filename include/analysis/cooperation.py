@@ -19,6 +19,10 @@ from include.analysis.transport import cheapest_plan
 STOPPED, HALF_STOPPED, LEAVERS = KINDS = ("stopped", "half_stopped", "leavers")
 
 
+class UnknownCityError(ValueError):
+    """A city of the reports is not among the seats; the message says where to add it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Suggestion:
     """One short city and one city that could send; the short city's own row always stands, at distance 0.
@@ -65,7 +69,13 @@ def suggest(
     Returns:
         Rows by occupation, short city and distance. Every short city has its own row; other cities only where the plan
         sends somebody.
+
+    Raises:
+        UnknownCityError: a city has no distances.
     """
+    cities = {city for _, city in short} | {city for _, city, _ in supply}
+    if unknown := sorted(city for city in cities if (city, city) not in distance_m):
+        raise UnknownCityError(f"city {unknown[0]} has no seat: add it to dbt_project/seeds/city_seats.csv")
     available: dict[tuple[str, str], dict[str, int]] = {}
     share = {STOPPED: parameters.stopped_share, HALF_STOPPED: parameters.half_stopped_share,
              LEAVERS: parameters.leavers_share}  # fmt: skip

@@ -144,6 +144,8 @@ def _require_prepared(conn: psycopg.Connection[Any]) -> None:
 
 
 def _cooperation(conn: psycopg.Connection[Any], period: str, parameters: Parameters) -> list[Suggestion]:
+    # Through so many views the planner expects a handful of rows where half a million come: a loop would never end.
+    conn.execute("set local enable_nestloop = off")
     short = conn.execute(
         "select occupation_code, city_code, sum(shortage_now_persons)::bigint from intermediate.int_post_demand"
         " where period = %s and occupation_code <> %s and shortage_now_persons > 0 group by 1, 2",

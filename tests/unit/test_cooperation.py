@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.analysis.cooperation import suggest
+from include.analysis.cooperation import UnknownCityError, suggest
 from include.analysis.distance import distances_m, great_circle_m
 from include.analysis.parameters import PARAMETERS, ParameterError, Parameters, load_parameters
 from include.analysis.transport import cheapest_plan
@@ -125,6 +125,11 @@ def test_another_occupation_is_no_help() -> None:
 
 def test_a_city_without_shortage_has_no_row() -> None:
     assert suggest({("welder", "A"): 0}, {("welder", "B", "stopped"): 50}, metres(AB=1000), ALL) == []
+
+
+def test_a_city_without_a_seat_is_named() -> None:
+    with pytest.raises(UnknownCityError, match=r"city Z has no seat: add it to .*city_seats\.csv"):
+        suggest({("welder", "A"): 5}, {("welder", "Z", "stopped"): 50}, metres(AB=1000), ALL)
 
 
 def test_shares_are_exact_and_rounded_down() -> None:

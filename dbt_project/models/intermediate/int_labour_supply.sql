@@ -21,6 +21,7 @@ employed as (
     group by period, county_code, city_code, uscc, occupation_code
 ),
 
+-- No part of this is read twice and every window stays within a period: a month asked for is the only one scanned.
 staffed as (
     select
         employed.period,
@@ -30,8 +31,8 @@ staffed as (
         employed.occupation_code,
         employed.employed_persons,
         enterprises.operating_state,
-        enterprises.leavers_persons,
-        sum(employed.employed_persons) over enterprise as enterprise_employed_persons
+        coalesce(enterprises.leavers_persons, 0)::bigint as leavers_persons,
+        (sum(employed.employed_persons) over enterprise)::bigint as enterprise_employed_persons
     from employed
     inner join enterprises
         on
@@ -42,29 +43,18 @@ staffed as (
     window enterprise as (partition by employed.period, employed.county_code, employed.uscc)
 ),
 
--- Largest remainder in whole numbers: the quotas are exact, so that the parts always add up to the leavers.
+-- Largest remainder in whole numbers: the parts always add up to the leavers.
 quotas as (
     select
-        period,
-        county_code,
-        city_code,
-        uscc,
-        occupation_code,
-        leavers_persons,
-        div(leavers_persons * employed_persons, enterprise_employed_persons)::bigint as whole_persons,
-        mod(leavers_persons * employed_persons, enterprise_employed_persons) as remainder
+        *,
+        leavers_persons * employed_persons / enterprise_employed_persons as whole_persons,
+        leavers_persons * employed_persons % enterprise_employed_persons as remainder
     from staffed
-    where leavers_persons > 0
 ),
 
 ranked as (
     select
-        period,
-        county_code,
-        city_code,
-        uscc,
-        occupation_code,
-        whole_persons,
+        *,
         leavers_persons - sum(whole_persons) over enterprise as persons_left,
         row_number() over (
             partition by period, county_code, uscc
@@ -74,42 +64,27 @@ ranked as (
     window enterprise as (partition by period, county_code, uscc)
 ),
 
-supply as (
-    select
-        period,
-        county_code,
-        city_code,
-        uscc,
-        occupation_code,
-        case operating_state when '停产' then 'stopped' else 'half_stopped' end as supply_kind,
-        employed_persons as supply_persons
-    from staffed
-    where operating_state in ('停产', '半停产')
-
-    union all
-
-    select
-        period,
-        county_code,
-        city_code,
-        uscc,
-        occupation_code,
-        'leavers' as supply_kind,
-        whole_persons + case when remainder_rank <= persons_left then 1 else 0 end as supply_persons
-    from ranked
-),
-
 final as (
     select
-        period,
-        county_code,
-        city_code,
-        uscc,
-        occupation_code,
-        supply_kind,
-        supply_persons::bigint as supply_persons
-    from supply
-    where supply_persons > 0
+        ranked.period,
+        ranked.county_code,
+        ranked.city_code,
+        ranked.uscc,
+        ranked.occupation_code,
+        kinds.supply_kind,
+        kinds.supply_persons
+    from ranked
+    cross join
+        lateral (
+            values
+            ('stopped', case when ranked.operating_state = '停产' then ranked.employed_persons end),
+            ('half_stopped', case when ranked.operating_state = '半停产' then ranked.employed_persons end),
+            (
+                'leavers',
+                ranked.whole_persons + case when ranked.remainder_rank <= ranked.persons_left then 1 else 0 end
+            )
+        ) as kinds (supply_kind, supply_persons)
+    where kinds.supply_persons > 0
 )
 
 select * from final
