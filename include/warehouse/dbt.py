@@ -145,7 +145,8 @@ def dbt_build(period: str, *, select: str | None = None, full_refresh: bool = Fa
 
     Args:
         period: reporting period ``YYYY-MM``; must stand in ``intake.reporting_period``.
-        select: dbt selection instead of everything monthly, e.g. ``+mart_training_demand``.
+        select: dbt selection instead of everything monthly, e.g. ``fct_training_need+``. What holds no period is left
+            out whatever it says: to replace one view is to drop every view that stands on it.
         full_refresh: recreate the tables (after a change of column types or a new look-back) and build every period of
             the ledger anew, oldest first.
 
@@ -284,6 +285,8 @@ def _build(
 ) -> tuple[NodeResult, ...]:
     arguments = ["build", "--select", *(select.split() if select else [MONTHLY])]
     arguments += ["--exclude-resource-type", "unit_test"]
+    if select:
+        arguments += ["--exclude", PREPARED]
     if full_refresh:
         arguments.append("--full-refresh")
     nodes = _dbt(period, *arguments)

@@ -322,3 +322,11 @@ def test_the_reconciliation_names_a_mart_that_differs_from_raw(built: dict[str, 
         rows = many(conn, compiled)
         assert {(row["mart"], row["county_code"], row["measure"]) for row in rows} == {(table, LINGSHAN, column)}
         conn.rollback()
+
+
+def test_a_selection_leaves_the_views_alone(built: dict[str, Any], marts: psycopg.Connection[Any]) -> None:
+    query = "select count(*) from information_schema.views where table_schema in ('staging', 'intermediate')"
+    before = one(marts, query)
+    marts.rollback()
+    assert dbt_build("2026-03", select="+fct_post_demand").models == ("fct_post_demand",)
+    assert one(marts, query) == before
