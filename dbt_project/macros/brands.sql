@@ -1,12 +1,12 @@
 {#-
-    A brand's name as compared from month to month: NFKC, without blanks and quotation marks, letters in lower case, a
-    closing 劳务品牌 left out. A name that is nothing but such marks stays as sent.
+    A brand's name as compared from month to month: NFKC, without blanks and punctuation, letters in lower case, a closing
+    劳务品牌 left out. A name that is nothing but such marks stays as sent.
 -#}
 {% macro brand_name_key(column) -%}
     coalesce(
         nullif(
             regexp_replace(
-                regexp_replace(lower({{ comparable_text(column) }}), '["''“”‘’「」『』《》〈〉]', '', 'g'), '劳务品牌$', ''
+                regexp_replace(lower({{ comparable_text(column) }}), '["''“”‘’《》〈〉「」『』()\[\]【】〔〕、,.。·—_/-]+', '', 'g'), '劳务品牌$', ''
             ),
             ''
         ),

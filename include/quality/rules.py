@@ -846,7 +846,9 @@ def apprenticeship_helpers(frame: pd.DataFrame, context: RuleContext) -> pd.Data
     _days_after_period(rows, (*CLASS_STEPS, "left_on", "left_reported_on"))
 
     rows["persons_accounted"] = _sum(rows, ("training_persons", "passed_persons", "left_persons"))
-    rows["persons_over_filed"] = (rows["persons_accounted"] - rows["filed_persons"]).clip(lower=0)
+    over = (rows["persons_accounted"] - rows["filed_persons"]).clip(lower=0)
+    # where those who passed alone are too many, that is said of them
+    rows["persons_over_filed"] = over.mask(rows["passed_persons"] > rows["filed_persons"])
     some_left = rows["left_persons"] > 0
     rows["leaving_is_dated"] = rows["left_on"].notna().astype(object).where(some_left, None)
     rows["leavers_are_counted"] = some_left.astype(object).where(rows["left_on"].notna(), None)

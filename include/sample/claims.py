@@ -13,8 +13,17 @@ from typing import Any
 import numpy as np
 from stdnum.cn import ric
 
-from include.intake.calendar import is_working_day, last_day, month_after
-from include.sample.economy import BASE_PERIOD, Row, one_of, social_credit_code
+from include.intake.calendar import last_day, month_after
+from include.sample.classes import (
+    ApprenticeClass,
+    apprentice_class,
+    class_numbers,
+    holds_class,
+    read_classes,
+    shift_working_days,
+    working_days_of,
+)
+from include.sample.economy import BASE_PERIOD, Row, month_number_of, one_of, social_credit_code
 from include.sample.profile import Habits, Province, read_yaml
 from include.settings import PROJECT_ROOT
 
@@ -86,16 +95,6 @@ def person_number(region_code: str, ordinal: int) -> str:
     return front + str(ric.calc_check_digit(front + "0"))
 
 
-def shift_working_days(day: date, count: int) -> date:
-    """The working day ``count`` working days after (before when negative) the day."""
-    step = timedelta(days=1 if count > 0 else -1)
-    for _ in range(abs(count)):
-        day += step
-        while not is_working_day(day):
-            day += step
-    return day
-
-
 def _between(bounds: Sequence[float], rng: np.random.Generator) -> int:
     return int(rng.integers(int(bounds[0]), int(bounds[1]) + 1))
 
@@ -110,9 +109,9 @@ def claim_rows(
     config = read_subsidies()
     code = int(habits.reporter_code)
     rng = np.random.default_rng([seed, code, int(period.replace("-", "")), 3])
-    month_number = (int(period[:4]) - int(BASE_PERIOD[:4])) * 12 + int(period[5:]) - int(BASE_PERIOD[5:])
+    month_number = month_number_of(period)
     lines = int(rng.poisson(config["lines_per_enterprise"] * len(enterprises)))
-    days = _month_days(period)
+    days = working_days_of(period)
     names = list(config["items"])
     weights = np.array([config["items"][name]["weight"] for name in names])
     employers = [row for row in enterprises if row["headcount"] >= 20]
@@ -122,13 +121,14 @@ def claim_rows(
         ordinal = (month_number * 150 + position) % 10000
         rows.append(_line(province, config, habits, county, days, item, ordinal, employers, rng))
     if habits.advances:
-        rows.extend(_advances(config, habits, days, month_number, employers, period))
+        rows.extend(_advances(province, config, habits, month_number, enterprises))
         if int(rng.integers(config["recovery_one_in"])) == 0:
             rows.append(_recovery(rows, config["recovery_remark"], rng))
     rows.sort(key=lambda row: (row["applied_on"], row["item"], row["payee_name"], row["person_id"] or ""))
     for seq, row in enumerate(rows, start=1):
         row["seq"] = seq
-        row["batch_no"] = f"{period[:4]}{period[5:]}-{1 + seq * 3 // (len(rows) + 1):02d}"
+        # money of a class names its filing instead
+        row["batch_no"] = row["batch_no"] or f"{period[:4]}{period[5:]}-{1 + seq * 3 // (len(rows) + 1):02d}"
         row["account"] = province.texts["account"].format(reporter=habits.reporter_code, month=month_number, number=seq)
     return rows
 
@@ -138,11 +138,6 @@ def read_subsidies() -> Mapping[str, Any]:
     """The settings of ``subsidies.yaml``."""
     settings: Mapping[str, Any] = read_yaml("subsidies.yaml")
     return settings
-
-
-def _month_days(period: str) -> list[date]:
-    end = last_day(period)
-    return [day for day in (end.replace(day=number) for number in range(1, end.day + 1)) if is_working_day(day)]
 
 
 def _dates(status: str, days: Sequence[date], config: Mapping[str, Any], slow: bool, rng: np.random.Generator) -> Row:
@@ -206,7 +201,7 @@ def _line(
     else:
         payee, payee_uscc = person, None
     level = next((name for name in _LEVELS if f"({name})" in chosen.title), None)
-    industry = _industry_of(province, employer)
+    industry = province.industry_of(employer["industry"])
     posts = [post.name for post in industry.posts if post.category == "技工"] or [industry.posts[0].name]
     applied_on = dates["applied_on"]
     span = rule["span_months"] if item != "internship" else quantity
@@ -242,59 +237,74 @@ def _line(
     }
 
 
-def _industry_of(province: Province, row: Row) -> Any:
-    for industry in province.industries.values():
-        if row["industry"] in (industry.division_name, industry.division_code, industry.labels[0]):
-            return industry
-    raise KeyError(f"no industry profile for {row['industry']}")
-
-
 def _first_of_month(day: date, months: int) -> date:
     period = month_after(f"{day:%Y-%m}", 1 - months)
     return date(int(period[:4]), int(period[5:]), 1)
 
 
+def _class_persons_and_dates(config: Mapping[str, Any], habits: Habits, number: int, period: str) -> tuple[int, Row]:
+    """Persons of a class, and the steps of the claim paid for it in the period; drawn from the class's own number, so
+    that the settlement finds the same persons."""
+    rng = np.random.default_rng([int(habits.reporter_code), number, 20])
+    persons = _between(config["advance"]["persons"], rng)
+    days = working_days_of(period)
+    return persons, _dates("已拨付", days[len(days) // 2 :], config, False, rng)
+
+
+def class_of(province: Province, habits: Habits, number: int, enterprises: Sequence[Row]) -> ApprenticeClass:
+    """The apprenticeship class of that number, as its claims and the ledger of classes tell it."""
+    config = read_subsidies()
+    settled_in = month_after(BASE_PERIOD, number + config["advance"]["settle_after"])
+    persons, settlement = _class_persons_and_dates(config, habits, number, settled_in)
+    return apprentice_class(province, habits, number, persons, settlement["applied_on"], enterprises)
+
+
+def classes_of(province: Province, habits: Habits, period: str, enterprises: Sequence[Row]) -> list[ApprenticeClass]:
+    """The classes that the county's ledger of the month may show."""
+    every_months = read_subsidies()["advance"]["every_months"]
+    return [
+        class_of(province, habits, number, enterprises)
+        for number in class_numbers(month_number_of(period))
+        if habits.advances and holds_class(habits, number, every_months)
+    ]
+
+
 def _advances(
+    province: Province,
     config: Mapping[str, Any],
     habits: Habits,
-    days: Sequence[date],
     month_number: int,
-    employers: Sequence[Row],
-    period: str,
+    enterprises: Sequence[Row],
 ) -> list[Row]:
-    """Apprenticeship classes: an advance when a class begins, the rest settled months later (advance deducted)."""
+    """Apprenticeship classes: an advance while a class trains, the rest settled months later (advance deducted)."""
     rule = config["advance"]
     rows = []
-    standard = next(one for one in standards() if one.item == "apprenticeship" and one.covers(days[-1]))
-    for begun in (month_number, month_number - rule["settle_after"]):
-        if begun < 1 or begun % rule["every_months"] != int(habits.reporter_code) % rule["every_months"]:
+    period = month_after(BASE_PERIOD, month_number)
+    standard = next(one for one in standards() if one.item == "apprenticeship" and one.covers(last_day(period)))
+    for number in (month_number, month_number - rule["settle_after"]):
+        if not holds_class(habits, number, rule["every_months"]):
             continue
-        # the class is drawn from its own month, so the settlement finds the same one
-        rng = np.random.default_rng([int(habits.reporter_code), begun, 20])
-        persons = _between(rule["persons"], rng)
-        largest = sorted(employers, key=lambda row: (-row["headcount"], row["uscc"]))[:8]
-        employer = sorted(largest, key=lambda row: row["uscc"])[0]
-        settles = begun != month_number
-        begun_period = month_after(BASE_PERIOD, begun)
+        persons, dates = _class_persons_and_dates(config, habits, number, period)
+        one = class_of(province, habits, number, enterprises)
+        settles = number != month_number
         amount = standard.amount * persons
         advanced = round(amount * rule["share"], 2)
-        dates = _dates("已拨付", days[len(days) // 2 :], config, False, rng)
         rows.append(
             {
                 "seq": None,
                 "item": _LEVEL_IN_TITLE.sub("", standard.title),
                 "fund": standard.fund,
-                "batch_no": None,
-                "payee_name": employer["enterprise_name"],
-                "payee_uscc": employer["uscc"],
+                "batch_no": one.filing_no,
+                "payee_name": one.enterprise_name,
+                "payee_uscc": one.uscc,
                 "person_name": None,
                 "person_id": None,
                 "person_group": None,
-                "occupation": None,
-                "level": "中级工",
+                "occupation": one.occupation,
+                "level": read_classes()["level"],
                 "certificate_no": None,
-                "covered_from": date(int(begun_period[:4]), int(begun_period[5:]), 1),
-                "covered_to": last_day(month_after(begun_period, 11)),
+                "covered_from": one.started_on.replace(day=1),
+                "covered_to": last_day(f"{one.completed_on:%Y-%m}"),
                 "standard": standard.amount,
                 "quantity": persons,
                 "applied": amount,
@@ -305,7 +315,7 @@ def _advances(
                 "payment_type": "结算" if settles else "预支",
                 "status": "已拨付",
                 "account": None,
-                "remark": rule["settled" if settles else "advanced"].format(number=begun),
+                "remark": rule["settled" if settles else "advanced"].format(number=number),
             }
         )
     return rows

@@ -14,8 +14,10 @@ from functools import lru_cache
 from typing import Any
 
 from include.intake.calendar import month_after
+from include.sample.claims import person_number
+from include.sample.classes import shift_working_days
 from include.sample.economy import Row, social_credit_code
-from include.sample.profile import read_yaml
+from include.sample.profile import load_province, read_yaml
 
 _ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _UNUSED_NUMBER = 700
@@ -23,7 +25,11 @@ _UNUSED_NUMBER = 700
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """One entry of ``defects.yaml``; ``options`` holds what its kind needs."""
+    """One entry of ``defects.yaml``; ``options`` holds what its kind needs.
+
+    Attributes:
+        alert: rule of supervision that the line breaks once the ledgers of all months stand side by side.
+    """
 
     number: int
     kind: str
@@ -31,6 +37,7 @@ class Defect:
     reporter_code: str
     form: str | None
     resend: int | None
+    alert: str | None
     options: Mapping[str, Any]
 
     @property
@@ -89,7 +96,7 @@ def load_defects() -> tuple[Defect, ...]:
         entries.extend({"kind": kind, "period": month} | habit for month in months for habit in habits)
     defects = []
     for number, entry in enumerate(entries, start=1):
-        known = {name: entry.pop(name, None) for name in ("kind", "period", "reporter", "form", "resend")}
+        known = {name: entry.pop(name, None) for name in ("kind", "period", "reporter", "form", "resend", "alert")}
         defects.append(
             Defect(
                 number=number,
@@ -98,6 +105,7 @@ def load_defects() -> tuple[Defect, ...]:
                 reporter_code=known["reporter"],
                 form=known["form"],
                 resend=known["resend"],
+                alert=known["alert"],
                 options=entry,
             )
         )
@@ -356,8 +364,83 @@ def _repeated_claim(defect: Defect, drafts: Mapping[str, Draft]) -> None:
         _note(draft, defect, "W-DUP-003", place, "item")
 
 
+def _unit_slip(defect: Defect, drafts: Mapping[str, Draft]) -> None:
+    draft = _draft(defect, drafts)
+    for index in _chosen(defect, draft.rows, lambda row: row["unit"] == "人次"):
+        draft.rows[index]["unit"] = defect.options["text"]
+        _note(draft, defect, "W-PRG-003", index, "unit")
+
+
+def _signed_over_employed(defect: Defect, drafts: Mapping[str, Draft]) -> None:
+    draft = _draft(defect, drafts)
+    for index in _chosen(defect, draft.rows, lambda row: row["status"] == "在库"):
+        draft.rows[index]["agreement_persons"] = draft.rows[index]["employed"] + int(defect.options["by"])
+        _note(draft, defect, "W-BRD-001", index, "agreement_persons")
+
+
+def _same_claimant(defect: Defect, drafts: Mapping[str, Draft]) -> None:
+    """The line is that of a person who stands in another month's ledger too."""
+    draft, options = _draft(defect, drafts), defect.options
+    region, ordinal = options["person"]
+
+    def suits(row: Row) -> bool:
+        return _is_paid(row) and row["item"] == options["item"] and row["level"] == options.get("level")
+
+    for index in _chosen(defect, draft.rows, suits):
+        row, texts = draft.rows[index], load_province().texts
+        name = texts["person_name"].format(surname=texts["surnames"][ordinal % len(texts["surnames"])], number=ordinal)
+        if row["payee_name"] == row["person_name"]:
+            row["payee_name"] = name
+        row["person_name"], row["person_id"] = name, person_number(region, ordinal)
+        row.update(
+            {column: options[column] for column in ("occupation", "covered_from", "covered_to") if column in options}
+        )
+
+
+def _short_notice(defect: Defect, drafts: Mapping[str, Draft]) -> None:
+    draft = _draft(defect, drafts)
+    for index in _chosen(defect, draft.rows, _is_paid):
+        row = draft.rows[index]
+        # the first day counts
+        row["notice_to"] = shift_working_days(row["notice_from"], int(defect.options["working_days"]) - 1)
+
+
+def _amount_off(defect: Defect, drafts: Mapping[str, Draft]) -> None:
+    draft = _draft(defect, drafts)
+    for index in _chosen(defect, draft.rows, _is_paid):
+        for column in ("applied", "approved", "paid"):
+            draft.rows[index][column] += int(defect.options["by"])
+        _note(draft, defect, "W-PAY-002", index, "applied")
+
+
+def _slow_review(defect: Defect, drafts: Mapping[str, Draft]) -> None:
+    draft = _draft(defect, drafts)
+    for index in _chosen(defect, draft.rows, _is_paid):
+        row = draft.rows[index]
+        earlier = shift_working_days(row["reviewed_on"], -int(defect.options["by"]))
+        row["applied_on"] = earlier - (row["accepted_on"] - row["applied_on"])
+        row["accepted_on"] = earlier
+
+
+def _advance_over(defect: Defect, drafts: Mapping[str, Draft]) -> None:
+    draft = _draft(defect, drafts)
+    for index in _chosen(defect, draft.rows, lambda row: row["payment_type"] == "预支"):
+        row = draft.rows[index]
+        row["advanced"] = row["paid"] = round(row["applied"] * float(defect.options["share"]), 2)
+
+
+def _advance_not_deducted(defect: Defect, drafts: Mapping[str, Draft]) -> None:
+    draft = _draft(defect, drafts)
+    for index in _chosen(defect, draft.rows, lambda row: row["payment_type"] == "结算"):
+        row = draft.rows[index]
+        row["advanced"], row["paid"] = None, row["approved"]
+
+
 # Kinds without an action change only when or whether something is sent: late, missing, sent_twice.
 _ACTIONS: Mapping[str, Callable[[Defect, Mapping[str, Draft]], None]] = {
+    "advance_not_deducted": _advance_not_deducted,
+    "advance_over": _advance_over,
+    "amount_off": _amount_off,
     "bad_code": _bad_code,
     "bad_person_id": _bad_person_id,
     "blank_required": _blank_required,
@@ -374,7 +457,12 @@ _ACTIONS: Mapping[str, Callable[[Defect, Mapping[str, Draft]], None]] = {
     "repeated_claim": _repeated_claim,
     "reversed_dates": _reversed_dates,
     "rows_after_tail": _rows_after_tail,
+    "same_claimant": _same_claimant,
+    "short_notice": _short_notice,
+    "signed_over_employed": _signed_over_employed,
+    "slow_review": _slow_review,
     "stopped_but_short": _stopped_but_short,
+    "unit_slip": _unit_slip,
     "unknown_enterprise": _unknown_enterprise,
     "unknown_industry": _unknown_industry,
     "vague_optional": _vague_optional,

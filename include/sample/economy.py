@@ -29,7 +29,15 @@ SKILL_COLUMNS = (
     "skill_chief",
 )
 _SIZES = ("大型", "中型", "小型", "微型")
+_STOPPED = ("停产", "半停产")
 _ORDINARY_TURNOVER = 0.026
+# The columns of form 2, in the order of its rows.
+_DEMAND_COLUMNS = (
+    "seq", "enterprise_name", "uscc", "county", "post", "post_category", "employed", "shortage_now", "planned_hires",
+    "shortage_expansion", "expansion_month", "expansion_reason", "gender", "age_min", "age_max", "education",
+    "skill_level", "wage_min", "wage_max", "benefits", "workplace", "training_post", "training_type", "training_level",
+    "training_persons", "training_month", "training_mode", "training_subsidised", "contact", "phone", "remark",
+)  # fmt: skip
 _CODE_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
 Row = dict[str, Any]
@@ -79,6 +87,11 @@ class CountyMonth:
     county: str
     enterprise_status: list[Row] = field(default_factory=list)
     labour_demand: list[Row] = field(default_factory=list)
+
+
+def month_number_of(period: str) -> int:
+    """1 for the first month after the base month, 2 for the next."""
+    return (int(period[:4]) - int(BASE_PERIOD[:4])) * 12 + int(period[5:]) - int(BASE_PERIOD[5:])
 
 
 def social_credit_code(region_code: str, number: int) -> str:
@@ -304,6 +317,8 @@ def _report(
         status.append(row)
         if now or expansion or training:
             demand.extend(_demand_rows(one, row, wage, period, county, province, rng))
+        if one.state in _STOPPED:
+            demand.extend(_idle_posts(one, row, demand, county))
     previous = None
     number = 0
     for row in demand:
@@ -311,6 +326,32 @@ def _report(
         previous = row["uscc"]
         row["seq"] = number
     return status, demand
+
+
+def _idle_posts(one: Enterprise, row: Row, demand: Sequence[Row], county: str) -> list[Row]:
+    """The other posts of an enterprise that has stopped or half stopped: it names all its people, wants none of them
+    and could spare some."""
+    employed = _split(int(row["workers"] * 0.8), one.post_weights)
+    named = {other["post"] for other in demand if other["uscc"] == one.uscc}
+    return [
+        dict.fromkeys(_DEMAND_COLUMNS)
+        | {
+            "enterprise_name": one.name,
+            "uscc": one.uscc,
+            "county": county,
+            "post": post.name,
+            "post_category": post.category,
+            "employed": employed[index],
+            "shortage_now": 0,
+            "planned_hires": 0,
+            "shortage_expansion": 0,
+            "workplace": one.locality,
+            "contact": row["contact"],
+            "phone": row["phone"],
+        }
+        for index, post in enumerate(one.posts)
+        if post.name not in named and employed[index]
+    ]
 
 
 def _demand_rows(

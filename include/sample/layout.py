@@ -51,6 +51,17 @@ _WIDTHS = {
     "phone": 15.0,
     "wage_min": 16.0,
     "remark": 22.0,
+    "programme": 40.0,
+    "indicator": 30.0,
+    "indicator_group": 22.0,
+    "problems": 32.0,
+    "next_steps": 32.0,
+    "brand_name": 22.0,
+    "cultivator_name": 32.0,
+    "cultivator_uscc": 22.0,
+    "exit_reason": 36.0,
+    "filing_no": 22.0,
+    "training_institution": 30.0,
 }
 _CENTRED = ("uscc", "identity", "month", "integer_range", "decimal_range", "boolean", "enum")
 _KIND_WIDTHS = {"text": 12.0, "code": 14.0, "integer": 8.5, "decimal": 11.0, "money": 12.0, "date": 12.0}
@@ -149,7 +160,7 @@ def fields_of(form: Form, frame: Frame, habits: Habits) -> list[Field]:
     """The columns this office has, in its order."""
     by_name = {one.name: one for one in form.fields}
     fields = [by_name[one.field] for one in _version(form, frame).headers if one.field not in frame.without]
-    if habits.order == "shuffled":
+    if habits.order == "shuffled" and form.name in _MOVED:
         behind, moved = _MOVED[form.name]
         kept = [one for one in fields if one.name not in moved]
         front = 1 + next(index for index, one in enumerate(kept) if one.name == behind)

@@ -63,7 +63,8 @@ class WrittenFile:
 
 @dataclass(frozen=True, slots=True)
 class PlantedDefect:
-    """One planted mistake. ``file`` is ``None`` when its point is that nothing was sent."""
+    """One planted mistake. ``file`` is ``None`` when its point is that nothing was sent; ``alert`` names the rule of
+    supervision that the warehouse must find broken, where the mistake shows only there."""
 
     key: str
     kind: str
@@ -73,6 +74,7 @@ class PlantedDefect:
     file: str | None
     outcome: str
     findings: tuple[ExpectedFinding, ...]
+    alert: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,17 @@ class Province:
     locality_forms: tuple[str, ...]
     texts: Mapping[str, Any]
 
+    def industry_of(self, written: str) -> Industry:
+        """The industry a county wrote by name, code or label.
+
+        Raises:
+            KeyError: no profile has it.
+        """
+        for industry in self.industries.values():
+            if written in (industry.division_name, industry.division_code, industry.labels[0]):
+                return industry
+        raise KeyError(f"no industry profile for {written}")
+
 
 def read_yaml(name: str) -> Any:
     """A data file of this folder."""

@@ -1,4 +1,6 @@
-"""Writes the inbox of the demo province: 20 counties, three forms, month after month, mistakes included.
+"""Writes the inbox of the demo province: 20 counties, their forms month after month, mistakes included.
+
+Every county sends the three forms it owes; some send those that are accepted and not owed as well.
 
 Everything is labelled 演示数据. The same seed gives the same bytes and the same modification times on any day.
 """
@@ -18,7 +20,9 @@ import numpy as np
 from include.forms.model import load_forms
 from include.intake.calendar import SHANGHAI, check_period, end_of, load_rules, nth_working_day
 from include.intake.reporters import Reporter, expected_in, load_reporters
-from include.sample.claims import claim_rows
+from include.sample.brands import brand_rows
+from include.sample.claims import claim_rows, classes_of
+from include.sample.classes import class_rows, read_classes
 from include.sample.defects import Consequence, Defect, Draft, load_defects, plant
 from include.sample.economy import CountyMonth, Row, grow
 from include.sample.layout import Frame, Placement, Sheet, build_sheet
@@ -32,6 +36,7 @@ from include.sample.manifest import (
     read_manifest,
 )
 from include.sample.profile import Habits, Province, load_province
+from include.sample.progress import progress_rows
 from include.sample.writers import WRITERS, write_html
 from include.settings import PROJECT_ROOT
 
@@ -41,14 +46,21 @@ DEMO_SEED = 20260217
 REPORTERS_FILE = PROJECT_ROOT / "include" / "config" / "reporters.csv"
 REPORTING_FILE = PROJECT_ROOT / "include" / "config" / "reporting.yaml"
 FORMS = ("enterprise_status", "labour_demand", "subsidy_payment")
+# Accepted, not owed: only some counties send them.
+FURTHER_FORMS = ("programme_progress", "brand_registry", "apprenticeship")
 OLDER_VERSION = "2022.1"
 SUMMED = {
     "enterprise_status": ("headcount", "shortage_now", "shortage_expansion", "training_needed"),
     "labour_demand": ("shortage_now", "shortage_expansion", "training_persons"),
     "subsidy_payment": ("applied", "paid"),
+    # its rows have different units, so nothing of it is ever summed
+    "programme_progress": (),
+    "brand_registry": ("employed", "agreement_persons", "trained_person_times", "employment_driven"),
+    "apprenticeship": ("filed_persons", "training_persons", "left_persons"),
 }
 # What decides the bytes written, beside the libraries that write them.
 SOURCES = ("include/sample", "include/forms", "include/intake", "include/config")
+SEEDS = ("subsidy_standards.csv", "policy_targets.csv", "programmes.csv")
 LIBRARIES = ("numpy", "odfpy", "openpyxl", "xlsxwriter", "xlwt")
 Progress = Callable[[int, int, str], None]
 
@@ -121,7 +133,7 @@ def write_inbox(
         if progress is not None:
             progress(done, len(reporters), reporter.reporter_name)
     files.sort(key=lambda entry: (entry.received_at, entry.path))
-    expected.sort(key=lambda entry: (entry.period, entry.reporter_code, FORMS.index(entry.form)))
+    expected.sort(key=lambda entry: (entry.period, entry.reporter_code, (*FORMS, *FURTHER_FORMS).index(entry.form)))
     manifest = Manifest(
         label=province.texts["label"],
         made_by=made_by,
@@ -139,10 +151,11 @@ def write_inbox(
 def _generator() -> str:
     """sha256 over all that decides what is written: the generator's own files, the forms and lists, the libraries."""
     digest = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in LIBRARIES).encode())
-    for folder in SOURCES:
-        for path in sorted((PROJECT_ROOT / folder).rglob("*")):
-            if path.suffix in (".py", ".yaml", ".csv"):
-                digest.update(path.relative_to(PROJECT_ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    paths = [path for folder in SOURCES for path in sorted((PROJECT_ROOT / folder).rglob("*"))]
+    paths += [PROJECT_ROOT / "dbt_project" / "seeds" / name for name in SEEDS]
+    for path in paths:
+        if path.suffix in (".py", ".yaml", ".csv"):
+            digest.update(path.relative_to(PROJECT_ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
@@ -174,18 +187,26 @@ def manifest_path(inbox: Path) -> Path:
 def _county_month(
     province: Province, habits: Habits, reporter: Reporter, month: CountyMonth, seed: int
 ) -> tuple[list[_Payload], list[ExpectedReport]]:
-    """The files of one county and month, and what its three forms come to."""
+    """The files of one county and month, and what its forms come to."""
     defects = [one for one in load_defects() if (one.period, one.reporter_code) == (month.period, month.reporter_code)]
     kinds = {one.kind: one for one in defects}
     if "missing" in kinds:
         return [], [_not_received(month, form) for form in FORMS]
-    true_rows = {
+    sent = {
         "enterprise_status": month.enterprise_status,
         "labour_demand": month.labour_demand,
         "subsidy_payment": claim_rows(
             province, habits, reporter.reporter_name, month.period, month.enterprise_status, seed
         ),
+        "programme_progress": progress_rows(habits, month.period, seed),
+        "brand_registry": brand_rows(habits.reporter_code, reporter.reporter_name, month.period, seed),
+        "apprenticeship": class_rows(
+            reporter.reporter_name, month.period, classes_of(province, habits, month.period, month.enterprise_status)
+        )
+        if habits.reporter_code in read_classes()["counties"]
+        else None,
     }
+    true_rows = {form: rows for form, rows in sent.items() if rows is not None}
     sendings = _sendings(habits, month, true_rows, defects, seed)
     payloads: list[_Payload] = []
     for sending in sendings:
@@ -194,7 +215,7 @@ def _county_month(
         payloads.append(_copy(province, payloads[0], int(kinds["sent_twice"].options["working_day"])))
     rules = load_rules(REPORTING_FILE)
     due = nth_working_day(month.period, rules.due_working_day)
-    return payloads, [_expected(month, form, sendings, payloads, due.isoformat()) for form in FORMS]
+    return payloads, [_expected(month, form, sendings, payloads, due.isoformat()) for form in true_rows]
 
 
 def _sendings(
@@ -209,18 +230,18 @@ def _sendings(
     mended = [one for one in defects if one.resend]
     if mended:
         working_day = min(working_day, min(one.resend or 0 for one in mended) - 2)
-    first = {form: _draft(form, true_rows[form]) for form in FORMS}
+    first = {form: _draft(form, rows) for form, rows in true_rows.items()}
     for one in defects:
         plant(one, first)
     sendings = [_Sending(1, _moment(month.period, working_day, minute), first)]
     if mended:
-        forms: set[str | None] = set(FORMS) if habits.together else {one.form for one in mended}
-        second = {form: _draft(form, true_rows[form]) for form in FORMS}
+        forms: set[str | None] = set(true_rows) if habits.together else {one.form for one in mended}
+        second = {form: _draft(form, rows) for form, rows in true_rows.items()}
         for one in defects:
             if not one.resend:
                 plant(one, second)
         moment = _moment(month.period, max(one.resend or 0 for one in mended), 15 * 60 + minute % 90)
-        sendings.append(_Sending(2, moment, {form: second[form] for form in FORMS if form in forms}))
+        sendings.append(_Sending(2, moment, {form: second[form] for form in true_rows if form in forms}))
     return sendings
 
 
@@ -287,7 +308,7 @@ def _build(
         headers=draft.headers,
         without=frozenset(draft.without),
         total_off=draft.total_off,
-        version=OLDER_VERSION if draft.older else None,
+        version=OLDER_VERSION if draft.older and OLDER_VERSION in load_forms()[draft.form].versions else None,
         hidden_rows=draft.hidden_rows,
         after_tail=draft.after_tail,
     )
@@ -315,6 +336,8 @@ def _entry(
                 ExpectedFinding("W-VAL-020", draft.form, placement.sheet, placement.cell(row, column), column, "habit")
                 for column, row in placement.texts.items()
             ]
+        if not draft.rows:  # an empty list is a report, and is noted
+            mine.append(ExpectedFinding("W-TBL-001", draft.form, placement.sheet, None, None, "habit"))
         findings.extend(mine)
         forms.append(
             ExpectedForm(
@@ -465,6 +488,7 @@ def _planted(
                 file=carriers[0].path if carriers else None,
                 outcome=outcome,
                 findings=findings,
+                alert=one.alert,
             )
         )
     return tuple(planted)

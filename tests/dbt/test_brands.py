@@ -24,7 +24,7 @@ from include.warehouse import embedded
 from include.warehouse.connection import connect
 from include.warehouse.dbt import dbt_build
 from include.warehouse.migrate import migrate
-from tests.dbt.conftest import _warehouse_at
+from tests.dbt.conftest import warehouse_at
 
 pytestmark = pytest.mark.slow
 
@@ -110,7 +110,7 @@ def library(var_dir: Any) -> Iterator[str]:
     with psycopg.connect(embedded.url("postgres"), autocommit=True) as admin:
         admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
         try:
-            with _warehouse_at(embedded.url(name)):
+            with warehouse_at(embedded.url(name)):
                 with connect() as conn:
                     migrate(conn)
                     _fill(conn)
@@ -229,6 +229,6 @@ def test_a_month_built_again_is_the_same(library: str, marts: psycopg.Connection
         return found
 
     before = checksums()
-    with _warehouse_at(library):
+    with warehouse_at(library):
         dbt_build("2026-02", select=SELECTION)
     assert checksums() == before and None not in before

@@ -23,12 +23,13 @@ from include.quality.findings import catalogue
 from include.quality.rules import JUMP_MEASURES
 from include.quality.runner import examine, examine_cross_form
 from include.sample import province
-from include.sample.claims import person_number, shift_working_days
+from include.sample.claims import person_number
+from include.sample.classes import shift_working_days
 from include.sample.defects import load_defects
 from include.sample.economy import PeriodBeforeDemo, grow, social_credit_code
 from include.sample.manifest import ExpectedReport, Manifest, WrittenFile, read_manifest
 from include.sample.profile import load_province
-from include.sample.province import DEMO_PERIODS, REPORTERS_FILE, manifest_path, write_inbox
+from include.sample.province import DEMO_PERIODS, FORMS, REPORTERS_FILE, SUMMED, manifest_path, write_inbox
 from include.settings import PROJECT_ROOT
 
 READERS_CODES = (
@@ -239,6 +240,8 @@ def test_every_kind_of_mistake_is_planted(demo: Demo) -> None:
     planted = {one.key: one for one in demo.manifest.planted}
     assert set(planted) == {one.key for one in load_defects()}
     silent = {"late", "missing", "older_layout", "sent_twice", "corrected_figures"}
+    # what only the ledgers of all months show
+    silent |= {"same_claimant", "short_notice", "slow_review", "advance_over", "advance_not_deducted"}
     for one in planted.values():
         assert bool(one.findings) != (one.kind in silent), one.key
         assert all(finding.code in catalogue() for finding in one.findings), one.key
@@ -249,6 +252,7 @@ def test_coverage_misses_the_threshold_in_february_only(demo: Demo) -> None:
     for code in {one.reporter_code for one in demo.manifest.expected}:
         for period in DEMO_PERIODS:
             mine = [one for one in demo.manifest.expected if (one.reporter_code, one.period) == (code, period)]
+            mine = [one for one in mine if one.form in FORMS]
             if all(one.outcome.startswith("accepted") for one in mine):
                 accepted[period].add(code)
     assert {period: len(codes) for period, codes in accepted.items()} == {
@@ -388,9 +392,10 @@ def _without(frame: pd.DataFrame, held: set[tuple[str, str, int]]) -> pd.DataFra
 
 def _compare_sums(period: str, expected: tuple[ExpectedReport, ...], accepted: dict[str, pd.DataFrame]) -> None:
     for one in expected:
-        if one.period != period or not one.sums:
+        if one.period != period or not one.outcome.startswith("accepted"):
             continue
         frame = accepted[one.form][accepted[one.form]["county_code"] == one.reporter_code]
+        assert set(one.sums) >= set(SUMMED[one.form]), one
         assert len(frame) == one.rows_accepted == one.rows - one.rows_held
         if one.form == "subsidy_payment":
             is_recovery = frame["payment_type"] == "追回" if "payment_type" in frame else frame["item"].isna()

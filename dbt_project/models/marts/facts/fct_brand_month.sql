@@ -1,7 +1,7 @@
 -- noqa: disable=layout.indent
 {# What a month takes over from the month before, with the types it has in this table. -#}
 {%- set taken_over = {
-    'brand_key': 'text', 'reporter_code': 'text', 'county_code': 'text', 'city_code': 'text', 'brand_name': 'text',
+    'period': 'text', 'brand_key': 'text', 'reporter_code': 'text', 'county_code': 'text', 'city_code': 'text', 'brand_name': 'text',
     'category': 'text', 'recognised_level': 'text', 'cultivator_name': 'text', 'cultivator_uscc': 'text',
     'trademark_no': 'text', 'county_as_sent': 'text', 'is_county_resolved': 'boolean', 'last_known_status': 'text',
     'first_reported_in': 'text', 'last_reported_in': 'text', 'months_without_report': 'integer', 'entered_on': 'date',
@@ -15,7 +15,7 @@ reported as (
     where period = '{{ run_period() }}'
 ),
 
--- Builds run oldest first: the row of the month before carries what has run on until then.
+-- Builds run oldest first: the latest earlier month carries what has run on until then.
 previous as (
     select
         {%- for column, type in taken_over.items() %}
@@ -23,7 +23,10 @@ previous as (
         {%- endfor %}
     {%- if is_incremental() %}
     from {{ this }}
-    where period = '{{ period_before(1) }}'
+    where period = (
+        select max(earlier.period) from {{ this }} as earlier
+        where earlier.period < '{{ run_period() }}'
+    )
     {%- else %}
     where false
     {%- endif %}
@@ -82,16 +85,20 @@ described as (
         end as last_reported_in,
         case
             when brands.is_reported then 0
-            else previous.months_without_report + 1
+            else
+                previous.months_without_report
+                + {{ month_index("'" ~ run_period() ~ "'") }} - {{ month_index('previous.period') }}
         end as months_without_report,
         reported.employed_persons,
         reported.agreement_persons,
         reported.trained_person_times,
         reported.employment_driven_persons,
-        previous.employed_persons as previous_employed_persons,
-        previous.employed_falling_months as previous_falling_months,
-        previous.untrained_months as previous_untrained_months,
-        previous.training_without_jobs_months as previous_without_jobs_months,
+        -- Only two months that follow each other are compared, and only such months make a streak.
+        case when previous.period = '{{ period_before(1) }}' then previous.employed_persons end as previous_employed_persons,
+        case when previous.period = '{{ period_before(1) }}' then previous.employed_falling_months end as previous_falling_months,
+        case when previous.period = '{{ period_before(1) }}' then previous.untrained_months end as previous_untrained_months,
+        case when previous.period = '{{ period_before(1) }}' then previous.training_without_jobs_months end
+            as previous_without_jobs_months,
         previous.award_claimed_in as earlier_award_claimed_in,
         reported.reported_rows,
         reported.submission_id,
