@@ -33,6 +33,11 @@ brands as (
     where period = '{{ run_period() }}'
 ),
 
+classes as (
+    select * from {{ ref('fct_apprenticeship_month') }}
+    where period = '{{ run_period() }}'
+),
+
 -- A year at most: the months that the figure of an annual target is added up from.
 lines as (
     select * from {{ ref('fct_indicator_progress') }}
@@ -315,6 +320,24 @@ known as (
         ) as counted (measure, value)
     -- Where nobody ever sent the list nothing is known; coverage is null there.
     where brands.coverage_rate is not null
+
+    union all
+
+    select
+        targets.known_measure as measure,
+        placed.region_code,
+        sum(classes.passed_persons)::numeric as value
+    from targets
+    cross join periods
+    inner join timed on targets.target_id = timed.target_id
+    inner join classes
+        on classes.completed_on between timed.window_start and least(timed.window_end, periods.last_day)
+    cross join
+        lateral (
+            values (classes.county_code), (classes.city_code), (left(classes.county_code, 2) || '0000')
+        ) as placed (region_code)
+    where targets.known_measure = 'apprentices_passed'
+    group by targets.known_measure, placed.region_code
 ),
 
 wanted_places as (
