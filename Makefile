@@ -14,10 +14,10 @@ export PYTHONUTF8 := 1
 # A user's own PYTHONPATH or virtual environment must not reach into this one.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help install demo run up down templates office remind test corpus messes fuzz lint bench docs psql env lock clean
+.PHONY: help install demo run up down templates office remind trace reader apprenticeship test corpus messes fuzz lint bench docs psql env lock clean
 
 help: ## this list | 列出全部命令
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {split($$2, text, " [|] "); printf "  make %-9s %s\n                 %s\n", $$1, text[1], text[2]}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {split($$2, text, " [|] "); printf "  make %-14s %s\n                      %s\n", $$1, text[1], text[2]}' Makefile
 
 install: ## make .venv and install what requirements.lock names | 建立 .venv 并按锁定清单安装
 	@.ci/install
@@ -47,6 +47,16 @@ office: install ## what waits for the office; decide it with ARGS="approve …" 
 remind: install ## reminders due today, as the DAG writes them | 按日期生成催报提醒
 	@$(BIN)/python -m include.pipeline.remind $${PERIOD:+--period "$$PERIOD"}
 
+trace: install ## the cells behind a figure (ARGS="--period 2026-04 --mart mart_labour_shortage …") | 查一个数字出自哪些文件、哪些单元格
+	@$(BIN)/python -m include.trace $(ARGS)
+
+reader: install ## logins of those who read the warehouse (ARGS="add NAME --role city_reader --city 450700") | 数据库只读账号
+	@$(BIN)/python -m include.warehouse.readers $(or $(ARGS),list)
+
+apprenticeship: install ## the half-yearly apprenticeship return: PERIOD=2026-05 | 生成企业新型学徒制实施进展情况表和目录
+	@[[ "$${PERIOD:-}" =~ ^[0-9]{4}-(0[1-9]|1[0-2])$$ ]] || { echo "error: name the reporting period: make apprenticeship PERIOD=2026-05 (请指定报告期 PERIOD=年-月)" >&2; exit 2; }
+	@$(BIN)/python -m include.exports.apprenticeship --period "$$PERIOD"
+
 test: install ## every test: unit, DAGs, dbt, integration (ARGS="-k name") | 运行全部测试
 	@$(BIN)/python -m pytest --durations=5 $(ARGS)
 
@@ -65,9 +75,10 @@ lint: install ## ruff, mypy and sqlfluff | 代码规范检查
 	@$(BIN)/mypy include dags plugins
 	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
 
-bench: install ## how long reading workbooks takes on this machine | 测量读取报表的速度
+bench: install ## reading against the bare reader; building month 36 against month 1; twenty queries | 测量读取、建库、查询速度
 	@$(BIN)/python -m tests.bench.bench_reading
 	@$(BIN)/python -m tests.bench.bench_province
+	@$(BIN)/python -m tests.bench.bench_warehouse
 
 docs: install ## models as one HTML file, data dictionary, ER diagram | 生成数据模型文档、数据字典、实体关系图
 	@$(BIN)/python -m include.documentation

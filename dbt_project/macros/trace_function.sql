@@ -47,6 +47,7 @@ declare
     region_level text;
     first_period text;
     last_period text;
+    report_month text;
     is_file boolean;
     is_wide boolean;
     conditions text[];
@@ -73,6 +74,11 @@ begin
     end if;
 
     is_file := rule.fact = 'fct_source_file';
+    -- A line may stand in a month because of a report of an earlier one: the file is that report's.
+    select coalesce(min(attname) filter (where attname in ('line_period', 'reported_period')), 'period')
+    into report_month
+    from pg_attribute
+    where attrelid = format('marts.%I', rule.fact)::regclass and not attisdropped;
     first_period := to_char((trace.period || '-01')::date + make_interval(months => rule.first_month), 'YYYY-MM');
     last_period := to_char((trace.period || '-01')::date + make_interval(months => rule.last_month), 'YYYY-MM');
     conditions := array[
@@ -135,11 +141,13 @@ begin
         end;
     end loop;
 
-    if rule.like_for_like then
-        -- Whose report of the figure's month has one of the month before beside it.
+    if rule.like_for_like is not null then
+        -- Whose report of the figure's month has one of the month before, or of the year before, beside it.
         conditions := conditions || format(
             'exists (select from marts.fct_source_file as twin where twin.period = %L and twin.form = file.form'
-            || ' and twin.reporter_code = file.reporter_code and twin.is_comparable)', trace.period
+            || ' and twin.reporter_code = file.reporter_code and twin.%I)',
+            trace.period,
+            case rule.like_for_like when 'last_month' then 'is_comparable' else 'is_yoy_comparable' end
         );
     end if;
     conditions := conditions || format('(%s)', rule.condition);
@@ -175,14 +183,14 @@ begin
             select from pg_attribute
             where attrelid = format('marts.%I', rule.fact)::regclass and attname = 'source_column'
         );
-        places := ' left join marts.fct_source_column as place on place.period = line.period'
+        places := ' left join marts.fct_source_column as place on place.period = line.' || quote_ident(report_month)
             || ' and place.submission_id = line.submission_id and place.sheet = line.sheet'
             || ' and place.column_name = cell.column_name';
         address := 'line.sheet, place.column_letter || line.source_row, line.source_row, place.column_letter,'
             || ' place.header_text';
         if is_wide then
             -- In a ledger with an amount column an item, the cell stands in the line's own column, if it has one.
-            places := places || ' left join marts.fct_source_column as own on own.period = line.period'
+            places := places || ' left join marts.fct_source_column as own on own.period = line.' || quote_ident(report_month)
                 || ' and own.submission_id = line.submission_id and own.sheet = line.sheet'
                 || ' and own.column_name = cell.column_name || '':'' || line.source_column';
             address := replace(replace(address, 'place.column_letter', 'coalesce(own.column_letter, place.column_letter)'),
@@ -197,15 +205,16 @@ begin
     end;
 
     return query execute format(
-        'select file.file_name, file.sha256, file.submission_id, file.reporter_code, file.county_code, line.period, %s,'
+        'select file.file_name, file.sha256, file.submission_id, file.reporter_code, file.county_code, file.period, %s,'
         ' cell.column_name, cell.value, cell.value_on, %s, file.received_at, file.version'
         ' from marts.%I as figure cross join marts.%I as line'
-        ' inner join marts.fct_source_file as file on file.period = line.period and %s'
+        ' inner join marts.fct_source_file as file on file.period = line.%I and %s'
         ' cross join lateral %s%s where %s',
         address,
         signed,
         trace.mart,
         rule.fact,
+        report_month,
         case
             when is_file then 'file.receipt_id = line.receipt_id and file.form = line.form'
             else 'file.submission_id = line.submission_id'

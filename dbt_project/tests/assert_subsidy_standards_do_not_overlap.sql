@@ -7,7 +7,7 @@ standards as (
 
 select
     one.item_code,
-    one.region_code,
+    one.area_code,
     one.tier,
     one.valid_from,
     other.valid_from as other_valid_from
@@ -15,7 +15,7 @@ from standards as one
 inner join standards as other
     on
         one.item_code = other.item_code
-        and one.region_code = other.region_code
+        and one.area_code = other.area_code
         and one.tier = other.tier
         and one.valid_from < other.valid_from
         and one.valid_to >= other.valid_from

@@ -198,6 +198,8 @@ def build_marts(period: str, run_key: str = "by hand", seconds: Mapping[str, flo
 def _later(conn: psycopg.Connection[Any], first: str, period: str) -> list[str]:
     """Periods after ``period``, built already, that must be built again once ``first`` and ``period`` are."""
     standing = [one for one in entries.built_periods(conn) if one > period]
+    if not standing:
+        return []
     if any(entries.built_input(conn, one) != entries.input_hash(conn, one) for one in {first, period}):
         return standing
     outdated = set(entries.outdated_periods(conn))

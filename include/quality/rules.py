@@ -702,26 +702,34 @@ class Programme:
 
 @lru_cache(maxsize=2)
 def policy_targets(seeds: Path = SEEDS) -> tuple[tuple[Programme, ...], tuple[Target, ...]]:
-    """All programmes and targets, from the seeds ``programmes.csv`` and ``policy_targets.csv``."""
+    """All programmes and targets, from the seeds ``programmes.csv``, ``policy_targets.csv`` and ``target_aliases.csv``.
+
+    A target stands once for every way to write its indicator and 分项; ``fct_indicator_progress`` does alike.
+    """
+    aliases: dict[tuple[str, str, str], list[str]] = {}
+    for row in _rows(seeds / "target_aliases.csv"):
+        aliases.setdefault((row["programme"], row["kind"], row["name_zh"]), []).append(row["alias"])
+
+    def ways(programme: str, kind: str, name: str) -> list[str]:
+        return [_name(one) for one in (name, *aliases.get((programme, kind, name), ()))]
+
     programmes = tuple(
         Programme(
             row["programme"],
             row["title_zh"],
             row["region_code"],
-            tuple(_name(row[column]) for column in ("programme", "title_zh", "document_no")),
+            (
+                *(_name(row[column]) for column in ("programme", "document_no")),
+                *ways(row["programme"], "programme", row["title_zh"]),
+            ),
         )
         for row in _rows(seeds / "programmes.csv")
     )
     targets = tuple(
-        Target(
-            row["programme"],
-            _name(row["indicator_zh"]),
-            row["indicator_zh"],
-            _name(row["group_zh"]),
-            row["region_code"],
-            row["unit"],
-        )
+        Target(row["programme"], indicator, row["indicator_zh"], group, row["region_code"], row["unit"])
         for row in _rows(seeds / "policy_targets.csv")
+        for indicator in ways(row["programme"], "indicator", row["indicator_zh"])
+        for group in ways(row["programme"], "group", row["group_zh"])
     )
     return programmes, targets
 
@@ -838,7 +846,9 @@ def apprenticeship_helpers(frame: pd.DataFrame, context: RuleContext) -> pd.Data
     _days_after_period(rows, (*CLASS_STEPS, "left_on", "left_reported_on"))
 
     rows["persons_accounted"] = _sum(rows, ("training_persons", "passed_persons", "left_persons"))
-    rows["persons_over_filed"] = (rows["persons_accounted"] - rows["filed_persons"]).clip(lower=0)
+    over = (rows["persons_accounted"] - rows["filed_persons"]).clip(lower=0)
+    # where those who passed alone are too many, that is said of them
+    rows["persons_over_filed"] = over.mask(rows["passed_persons"] > rows["filed_persons"])
     some_left = rows["left_persons"] > 0
     rows["leaving_is_dated"] = rows["left_on"].notna().astype(object).where(some_left, None)
     rows["leavers_are_counted"] = some_left.astype(object).where(rows["left_on"].notna(), None)

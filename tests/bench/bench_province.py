@@ -205,7 +205,7 @@ class Watch(threading.Thread):
         self.join()
 
 
-def _reporters(path: Path, counties: int) -> list[tuple[str, str]]:
+def write_reporters(path: Path, counties: int) -> list[tuple[str, str]]:
     from include.intake.reporters import regions
 
     chosen = [region for region in regions().values() if region.level == "county"][:counties]
@@ -229,7 +229,7 @@ def measure(counties: int, count: int) -> tuple[float, int]:
     from include.warehouse.migrate import migrate
 
     settings = get_settings()
-    names = _reporters(settings.reporters_file, counties)
+    names = write_reporters(settings.reporters_file, counties)
     patient = replace(load_limits(), seconds=3600.0, memory_bytes=4 << 30)
     started = time.monotonic()
     with Workers(2, patient) as workers:

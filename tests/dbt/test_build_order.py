@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from psycopg import sql
 
 from include.pipeline.build import build_marts
 from include.settings import get_settings
@@ -27,6 +28,11 @@ def arrives(period: str) -> None:
     """The month's submissions are taken in."""
     with connect() as conn:
         conn.execute("insert into intake.submission select * from kept.submission where period = %s", (period,))
+        conn.execute(
+            "insert into intake.sheet_layout select layout.* from kept.sheet_layout as layout"
+            " inner join intake.submission as sent using (submission_id) where sent.period = %s",
+            (period,),
+        )
 
 
 def streak(uscc: str) -> int:
@@ -60,7 +66,16 @@ def warehouse_of_its_own(var_dir: Path) -> Iterator[Path]:
         with connect() as conn:
             conn.execute("create schema kept")
             conn.execute("create table kept.submission as select * from intake.submission where period < '2026-03'")
-            conn.execute("delete from intake.submission where period < '2026-03'")
+            conn.execute(
+                "create table kept.sheet_layout as"
+                " select layout.* from intake.sheet_layout as layout inner join kept.submission using (submission_id)"
+            )
+            for table in ("sheet_layout", "submission"):
+                conn.execute(
+                    sql.SQL(
+                        "delete from intake.{} where submission_id in (select submission_id from kept.submission)"
+                    ).format(sql.Identifier(table))
+                )
             # February gave one enterprise a wrong industry at first.
             conn.execute("update raw.enterprise_status set industry = '糖' where period = '2026-02' and uscc = 'E1'")
         yield listed

@@ -51,3 +51,38 @@ def test_a_second_time_changes_nothing_but_the_password(owners: list[Owner]) -> 
         open_as("try_airflow", "first'2", "try_metadata")
     with open_as("try_airflow", "second", "try_metadata") as conn:
         assert conn.execute("select count(*) from kept").fetchone() == (0,)
+
+
+def test_the_owner_of_a_warehouse_may_give_the_readers_roles_and_use_none(owners: list[Owner]) -> None:
+    provision(embedded.url("postgres"), owners)
+    with open_as("try_warehouse", "first'1", "try_labour") as conn:
+        held = conn.execute(
+            "select roleid::regrole::text, admin_option, inherit_option, set_option from pg_auth_members"
+            " where member = 'try_warehouse'::regrole and grantor <> member order by 1"
+        ).fetchall()
+        assert held == [
+            ("auditor", True, False, False),
+            ("city_reader", True, False, False),
+            ("command_office", True, False, False),
+            ("etl", True, True, True),
+        ]
+    with open_as("try_airflow", "first'2", "try_metadata") as conn:
+        assert conn.execute(
+            "select count(*) from pg_auth_members where member = 'try_airflow'::regrole"
+        ).fetchone() == (0,)
+
+
+def test_only_writers_take_advisory_locks_and_nobody_large_objects(owners: list[Owner]) -> None:
+    provision(embedded.url("postgres"), owners)
+    with open_as("try_warehouse", "first'1", "try_labour") as conn:
+        conn.execute("select pg_advisory_xact_lock(1)")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied for function lo_create"):
+            conn.execute("select lo_create(0)")
+        conn.rollback()
+        assert conn.execute(
+            "select count(*) from pg_proc where proname ~ '^(pg_(try_)?advisory|lo_|loread|lowrite)'"
+            " and has_function_privilege('city_reader', oid, 'execute')"
+        ).fetchone() == (0,)
+    # Airflow's own database keeps what it had.
+    with open_as("try_airflow", "first'2", "try_metadata") as conn:
+        conn.execute("select pg_advisory_xact_lock(1)")

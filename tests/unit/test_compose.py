@@ -131,9 +131,10 @@ def test_workers_can_be_added_and_share_the_folders(services: dict[str, Any]) ->
     }
 
 
-def test_only_the_api_server_is_reached_from_outside_and_only_locally(services: dict[str, Any]) -> None:
+def test_only_web_and_database_are_reached_from_outside_and_only_locally(services: dict[str, Any]) -> None:
     assert {name: service["ports"] for name, service in services.items() if "ports" in service} == {
-        "api-server": ["${AIRFLOW_BIND:-127.0.0.1}:${AIRFLOW_PORT:-8080}:8080"]
+        "api-server": ["${AIRFLOW_BIND:-127.0.0.1}:${AIRFLOW_PORT:-8080}:8080"],
+        "postgres": ["${WAREHOUSE_BIND:-127.0.0.1}:${WAREHOUSE_PORT:-15432}:5432"],
     }
 
 

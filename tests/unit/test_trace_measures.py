@@ -51,21 +51,22 @@ def test_every_numeric_column_of_every_mart_has_a_row() -> None:
 def test_each_kind_has_what_it_needs() -> None:
     for row in measures():
         where = f"{row['mart']}.{row['measure']}"
-        assert (row["kind"] in ("ratio", "difference")) == bool(row["made_of"]), where
+        assert bool(row["made_of"]) or row["kind"] not in ("ratio", "difference"), where
+        assert not row["made_of"] or row["kind"] in ("ratio", "difference", "derived"), where
         assert (row["kind"] in ("additive", "distinct", "statistic", "value")) == bool(row["fact"]), where
         assert (row["kind"] == "additive") == bool(row["contribution"]), where
         assert bool(row["form"]) == bool(row["form_columns"]) == bool(row["fact_columns"]), where
         if row["fact"]:
-            assert row["condition"] and row["like_for_like"] in ("true", "false"), where
+            assert row["condition"] and row["like_for_like"] in ("", "last_month", "last_year"), where
             assert int(row["first_month"] or -999) <= int(row["last_month"]) <= 0, where
             assert bool(row["form"]) != (row["fact"] == "fct_source_file"), where
 
 
-def test_ratios_and_differences_name_measures_that_lead_on() -> None:
-    kinds = {(row["mart"], row["measure"]): row["kind"] for row in measures()}
+def test_what_is_made_of_other_measures_names_them() -> None:
+    known = {(row["mart"], row["measure"]): row for row in measures()}
     for row in measures():
         for part in filter(None, row["made_of"].split("|")):
-            assert kinds[row["mart"], part] not in ("ratio", "difference"), (row["measure"], part)
+            assert row["measure"] not in known[row["mart"], part]["made_of"].split("|"), (row["measure"], part)
 
 
 def test_lines_lead_to_columns_that_exist_and_are_not_personal() -> None:

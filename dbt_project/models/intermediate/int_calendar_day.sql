@@ -13,7 +13,7 @@ targets as (
 reach as (
     select
         least(min(workdays.day), (select min(targets.period_start) from targets)) as first_day,
-        greatest(max(workdays.day), (select max(targets.due) from targets)) 
+        greatest(max(workdays.day), (select max(targets.due) from targets))
         + make_interval(years => {{ var('calendar_years_beyond') | int }}) as last_day
     from workdays
 ),

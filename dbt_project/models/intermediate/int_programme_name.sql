@@ -17,9 +17,10 @@ written as (
         programmes.region_code,
         {{ name_text('called.name') }} as written_as
     from programmes
-    cross join lateral (
-        values (programmes.programme), (programmes.title_zh), (programmes.document_no)
-    ) as called (name)
+    cross join
+        lateral (
+            values (programmes.programme), (programmes.title_zh), (programmes.document_no)
+        ) as called (name)
 
     union
 

@@ -24,17 +24,18 @@ matched as (
         {%- endfor %}
         min(advance.claim_key) as anchor_key
     from settled
-    cross join lateral (
-        select ledger.* from ledger
-        where
-            ledger.payee_uscc = settled.payee_uscc
-            and ledger.item_code = settled.item_code
-            and ledger.payment_type = '预支'
-            and ledger.status = '已拨付'
-            and ledger.period <= settled.period
-        order by ledger.period
-        offset 0
-    ) as advance
+    cross join
+        lateral (
+            select ledger.* from ledger
+            where
+                ledger.payee_uscc = settled.payee_uscc
+                and ledger.item_code = settled.item_code
+                and ledger.payment_type = '预支'
+                and ledger.status = '已拨付'
+                and ledger.period <= settled.period
+            order by ledger.period
+            offset 0
+        ) as advance
     where {{ subsidy_same_training('advance', 'settled') }}
     group by settled.period, settled.submission_id, settled.sheet, settled.source_row, settled.source_column
 ),
@@ -70,18 +71,19 @@ history as (
             level
         from settlements
     ) as settlements
-    cross join lateral (
-        select ledger.* from ledger
-        where
-            ledger.payee_uscc = settlements.payee_uscc
-            and ledger.item_code = settlements.item_code
-            and ledger.payment_type in ('预支', '核拨', '结算', '追回')
-            and ledger.status in ('审核通过', '公示中', '公示通过', '已拨付', '已追回')
-            and ledger.period <= '{{ run_period() }}'
-            and (ledger.payment_type <> '预支' or ledger.status = '已拨付')
-        order by ledger.period
-        offset 0
-    ) as lines
+    cross join
+        lateral (
+            select ledger.* from ledger
+            where
+                ledger.payee_uscc = settlements.payee_uscc
+                and ledger.item_code = settlements.item_code
+                and ledger.payment_type in ('预支', '核拨', '结算', '追回')
+                and ledger.status in ('审核通过', '公示中', '公示通过', '已拨付', '已追回')
+                and ledger.period <= '{{ run_period() }}'
+                and (ledger.payment_type <> '预支' or ledger.status = '已拨付')
+            order by ledger.period
+            offset 0
+        ) as lines
     where {{ subsidy_same_training('lines', 'settlements') }}
 ),
 
@@ -138,7 +140,7 @@ final as (
         broken.period = '{{ run_period() }}' and broken.is_granted as is_breaking,
         broken.due_yuan::text as expected_value,
         broken.deducted_yuan::text as actual_value,
-        case when broken.line_no = 1 then broken.due_yuan - broken.deducted_yuan end as at_stake_yuan,
+        (case when broken.line_no = 1 then broken.due_yuan - broken.deducted_yuan end)::numeric(18, 2) as at_stake_yuan,
         true as is_verified
     from broken
     where

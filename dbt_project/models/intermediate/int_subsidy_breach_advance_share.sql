@@ -29,16 +29,17 @@ months as (
         sum(lines.advanced_yuan) filter (where lines.status <> '已拨付') as agreed_yuan,
         sum(lines.standard_yuan * lines.quantity) as base_yuan
     from this_month
-    cross join lateral (
-        select ledger.* from ledger
-        where
-            ledger.claim_key = this_month.claim_key
-            and ledger.period <= '{{ run_period() }}'
-            and ledger.payment_type = '预支'
-            and ledger.status in ('审核通过', '公示中', '公示通过', '已拨付')
-        order by ledger.period
-        offset 0
-    ) as lines
+    cross join
+        lateral (
+            select ledger.* from ledger
+            where
+                ledger.claim_key = this_month.claim_key
+                and ledger.period <= '{{ run_period() }}'
+                and ledger.payment_type = '预支'
+                and ledger.status in ('审核通过', '公示中', '公示通过', '已拨付')
+            order by ledger.period
+            offset 0
+        ) as lines
     group by lines.claim_key, lines.period
 ),
 
@@ -78,7 +79,7 @@ final as (
         true as is_breaking,
         broken.limit_yuan::text as expected_value,
         broken.all_advanced_yuan::text as actual_value,
-        case when broken.line_no = 1 then broken.all_advanced_yuan - broken.limit_yuan end as at_stake_yuan,
+        (case when broken.line_no = 1 then broken.all_advanced_yuan - broken.limit_yuan end)::numeric(18, 2) as at_stake_yuan,
         true as is_verified
     from broken
     where

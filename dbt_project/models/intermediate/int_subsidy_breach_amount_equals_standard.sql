@@ -71,7 +71,7 @@ applicable as (
                 '000000'
             )
             and dated.claimed_on between standards.valid_from and standards.valid_to
-            and (standards.level is null or standards.level = dated.level)
+            and (standards.level is null or dated.level = standards.level)
 ),
 
 in_force as (
@@ -131,7 +131,7 @@ final as (
         true as is_breaking,
         products.product_yuan::text as expected_value,
         products.applied_yuan::text as actual_value,
-        abs(products.applied_yuan - products.product_yuan) as at_stake_yuan,
+        (abs(products.applied_yuan - products.product_yuan))::numeric(18, 2) as at_stake_yuan,
         true as is_verified
     from products
     cross join rules
@@ -149,8 +149,8 @@ final as (
         true as is_breaking,
         unlike.amounts as expected_value,
         unlike.standard_yuan::text as actual_value,
-        abs(unlike.standard_yuan - unlike.highest) * unlike.quantity as at_stake_yuan,
-        unlike.is_verified as is_verified
+        (abs(unlike.standard_yuan - unlike.highest) * unlike.quantity)::numeric(18, 2) as at_stake_yuan,
+        unlike.is_verified
     from unlike
     where
         unlike.standard_yuan is not null

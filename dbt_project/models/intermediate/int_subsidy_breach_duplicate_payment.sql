@@ -25,9 +25,10 @@ forbidden as (
                     and coalesce(earlier_covered_from, earlier_covered_to)
                     <= coalesce(later_covered_to, later_covered_from)
             -- An item paid once, without a period: the same certificate is the same occasion.
-            when num_nonnulls(
-                later_covered_from, later_covered_to, earlier_covered_from, earlier_covered_to
-            ) = 0
+            when
+                num_nonnulls(
+                    later_covered_from, later_covered_to, earlier_covered_from, earlier_covered_to
+                ) = 0
                 then later_certificate_mark = earlier_certificate_mark
         end
 ),

@@ -22,7 +22,7 @@ final as (
         true as is_breaking,
         rules.value as expected_value,
         claims.notice_working_days::text as actual_value,
-        {{ subsidy_amount('claims') }} as at_stake_yuan,
+        ({{ subsidy_amount('claims') }})::numeric(18, 2) as at_stake_yuan,
         true as is_verified
     from claims
     cross join rules
@@ -41,7 +41,7 @@ final as (
         true as is_breaking,
         coalesce(claims.notice_to, claims.notice_from)::text as expected_value,
         claims.paid_on::text as actual_value,
-        claims.paid_yuan as at_stake_yuan,
+        claims.paid_yuan::numeric(18, 2) as at_stake_yuan,
         true as is_verified
     from claims
     where

@@ -23,14 +23,15 @@ months as (
         sum(case when lines.is_recovery then -abs(lines.paid_yuan) else lines.paid_yuan end) as paid_yuan,
         sum(lines.approved_yuan) filter (where not lines.is_recovery) as approved_yuan
     from this_month
-    cross join lateral (
-        select ledger.* from ledger
-        where
-            ledger.claim_key = this_month.claim_key
-            and ledger.period <= '{{ run_period() }}'
-        order by ledger.period
-        offset 0
-    ) as lines
+    cross join
+        lateral (
+            select ledger.* from ledger
+            where
+                ledger.claim_key = this_month.claim_key
+                and ledger.period <= '{{ run_period() }}'
+            order by ledger.period
+            offset 0
+        ) as lines
     group by lines.claim_key, lines.period
 ),
 
@@ -52,15 +53,16 @@ broken as (
             partition by ledger.claim_key order by {{ subsidy_line_order('ledger') }} desc
         ) as line_no
     from totals
-    cross join lateral (
-        select ledger.* from ledger
-        where
-            ledger.claim_key = totals.claim_key
-            and ledger.period <= '{{ run_period() }}'
-            and ledger.paid_yuan is not null
-        order by ledger.period
-        offset 0
-    ) as ledger
+    cross join
+        lateral (
+            select ledger.* from ledger
+            where
+                ledger.claim_key = totals.claim_key
+                and ledger.period <= '{{ run_period() }}'
+                and ledger.paid_yuan is not null
+            order by ledger.period
+            offset 0
+        ) as ledger
     where totals.paid_yuan > totals.approved_yuan
 ),
 
@@ -74,7 +76,7 @@ final as (
         broken.period = '{{ run_period() }}' as is_breaking,
         broken.all_approved_yuan::text as expected_value,
         broken.all_paid_yuan::text as actual_value,
-        case when broken.line_no = 1 then broken.all_paid_yuan - broken.all_approved_yuan end as at_stake_yuan,
+        (case when broken.line_no = 1 then broken.all_paid_yuan - broken.all_approved_yuan end)::numeric(18, 2) as at_stake_yuan,
         true as is_verified
     from broken
     where

@@ -49,7 +49,7 @@ final as (
         true as is_breaking,
         rules.value as expected_value,
         measured.working_days::text as actual_value,
-        null::numeric as at_stake_yuan,
+        null::numeric(18, 2) as at_stake_yuan,
         true as is_verified
     from measured
     cross join rules

@@ -30,15 +30,16 @@ pairs as (
         {{ subsidy_pair_columns('later', 'later') }},
         {{ subsidy_pair_columns('earlier', 'earlier') }}
     from later
-    cross join lateral (
-        select ledger.* from ledger
-        where
-            ledger.person_key = later.person_key
-            and ledger.period <= later.period
-            and ledger.is_granted
-        order by ledger.period
-        offset 0
-    ) as earlier
+    cross join
+        lateral (
+            select ledger.* from ledger
+            where
+                ledger.person_key = later.person_key
+                and ledger.period <= later.period
+                and ledger.is_granted
+            order by ledger.period
+            offset 0
+        ) as earlier
     where
         {{ subsidy_line_order('earlier') }} < {{ subsidy_line_order('later') }}
         -- One claim seen again in its next state, or paid in parts that stay within what was approved, is no second one.
@@ -88,19 +89,20 @@ recovered as (
             earlier_source_column as source_column
         from pairs
     ) as lines
-    cross join lateral (
-        select ledger.* from ledger
-        where
-            ledger.person_key = lines.person_key
-            and ledger.is_recovery
-            and ledger.period between lines.period and '{{ run_period() }}'
-        order by ledger.period
-        offset 0
-    ) as recovery
+    cross join
+        lateral (
+            select ledger.* from ledger
+            where
+                ledger.person_key = lines.person_key
+                and ledger.is_recovery
+                and ledger.period between lines.period and '{{ run_period() }}'
+            order by ledger.period
+            offset 0
+        ) as recovery
     where
-        {%- for column in subsidy_recovery_columns() %}
+    {%- for column in subsidy_recovery_columns() %}
         recovery.{{ column }} is not distinct from lines.{{ column }}{{ ' and' if not loop.last }}
-        {%- endfor %}
+    {%- endfor %}
 ),
 
 final as (

@@ -18,9 +18,10 @@ yearly as (
         greatest(targets.period_start, make_date(years.year, 1, 1)) as window_start,
         least(targets.due, make_date(years.year, 12, 31)) as window_end
     from targets
-    cross join lateral generate_series(
-        extract(year from targets.period_start)::integer, extract(year from targets.due)::integer
-    ) as years (year)
+    cross join
+        lateral generate_series(
+            extract(year from targets.period_start)::integer, extract(year from targets.due)::integer
+        ) as years (year)
     where targets.basis = 'annual'
 ),
 

@@ -9,14 +9,14 @@ standards as (
 final as (
     select
         item_code,
-        region_code,
+        region_code as area_code,
         tier,
         valid_from,
         valid_to,
         standard_name,
         fund,
         payee,
-        region_level,
+        region_level as area_level,
         level,
         amount,
         amount_kind,

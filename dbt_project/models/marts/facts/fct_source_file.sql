@@ -20,6 +20,11 @@ accepted_before as (
     where period = '{{ period_before(1) }}'
 ),
 
+accepted_year_ago as (
+    select * from {{ ref('int_accepted_submission') }}
+    where period = '{{ period_before(12) }}'
+),
+
 expected as (
     select * from {{ ref('stg_intake__expected_report') }}
     where period = '{{ run_period() }}'
@@ -123,6 +128,7 @@ final as (
         coalesce(sent.is_in_use, false) as is_in_use,
         coalesce(sent.is_counted, false) as is_counted,
         coalesce(sent.is_in_use, false) and accepted_before.reporter_code is not null as is_comparable,
+        coalesce(sent.is_in_use, false) and accepted_year_ago.reporter_code is not null as is_yoy_comparable,
         -- A refused workbook of several forms is one refused file.
         files.file_outcome = 'refused'
         and row_number() over (partition by received.receipt_id order by received.form) = 1 as is_refused_file,
@@ -151,6 +157,10 @@ final as (
         on
             received.reporter_code = accepted_before.reporter_code
             and received.form = accepted_before.form
+    left join accepted_year_ago
+        on
+            received.reporter_code = accepted_year_ago.reporter_code
+            and received.form = accepted_year_ago.form
 )
 
 select * from final

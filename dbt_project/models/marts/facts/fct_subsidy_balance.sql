@@ -39,10 +39,11 @@ moved as (
         case when left(period, 4) = left('{{ run_period() }}', 4) then paid_year_yuan end as paid_year_yuan,
         case when left(period, 4) = left('{{ run_period() }}', 4) then recovered_year_yuan end as recovered_year_yuan
     from {{ this }}
-    where period = (
-        select max(earlier.period) from {{ this }} as earlier
-        where earlier.period < '{{ run_period() }}'
-    )
+    where
+        period = (
+            select max(earlier.period) from {{ this }} as earlier
+            where earlier.period < '{{ run_period() }}'
+        )
     {% endif %}
 ),
 

@@ -23,36 +23,71 @@ breaches as (
     {%- endfor %}
 ),
 
+-- The deadlines of apprenticeship classes are measured where the classes are followed.
+class_breaches as (
+    select * from {{ ref('fct_apprenticeship_breach') }}
+    where period = '{{ run_period() }}'
+),
+
+united as (
+    select * from breaches
+
+    union all
+
+    select
+        period,
+        rule,
+        case when is_open and aspect <> 'advance' then aspect || '_open' else aspect end as aspect,
+        breach_key,
+        county_code,
+        city_code,
+        item_code,
+        payee_uscc,
+        null as person_key,
+        line_period,
+        submission_id,
+        sheet,
+        source_row,
+        source_column,
+        true as is_breaking,
+        expected_value,
+        actual_value,
+        amount_yuan as at_stake_yuan,
+        true as is_verified,
+        'apprenticeship' as form
+    from class_breaches
+),
+
 periods as (
     select * from {{ ref('int_period_maturity') }}
 ),
 
 final as (
     select
-        breaches.period,
-        md5(breaches.rule || ':' || breaches.breach_key) as alert_id,
-        breaches.rule,
-        breaches.aspect,
-        breaches.breach_key,
-        breaches.is_verified,
-        breaches.form,
-        breaches.line_period,
-        breaches.county_code,
-        breaches.city_code,
-        breaches.item_code,
-        breaches.payee_uscc,
-        breaches.person_key,
-        breaches.is_breaking,
-        breaches.expected_value,
-        breaches.actual_value,
-        breaches.at_stake_yuan::numeric(18, 2) as at_stake_yuan,
-        breaches.submission_id,
-        breaches.sheet,
-        breaches.source_row,
-        breaches.source_column,
+        united.period,
+        md5(united.rule || ':' || united.breach_key) as alert_id,
+        united.rule,
+        united.aspect,
+        united.breach_key,
+        united.is_verified,
+        united.form,
+        united.line_period,
+        united.county_code,
+        united.city_code,
+        united.item_code,
+        united.payee_uscc,
+        united.person_key,
+        united.is_breaking,
+        united.expected_value,
+        united.actual_value,
+        united.at_stake_yuan::numeric(18, 2) as at_stake_yuan,
+        united.submission_id,
+        united.sheet,
+        united.source_row,
+        united.source_column,
         periods.data_maturity
-    from breaches
-    inner join periods on breaches.period = periods.period
+    from united
+    inner join periods on united.period = periods.period
 )
 
 select * from final

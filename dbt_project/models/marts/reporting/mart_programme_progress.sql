@@ -302,16 +302,17 @@ known as (
         brands.region_code,
         counted.value
     from brands
-    cross join lateral (
-        values
-        ('brands_in_library', brands.brands_in_library::numeric),
-        ('brands_national', brands.brands_national::numeric),
-        ('brands_skilled', brands.brands_skilled::numeric),
-        ('brands_service', brands.brands_service::numeric),
-        ('brands_culture', brands.brands_culture::numeric),
-        ('brands_livelihood', brands.brands_livelihood::numeric),
-        ('county_brand_coverage', brands.coverage_rate * 100)
-    ) as counted (measure, value)
+    cross join
+        lateral (
+            values
+            ('brands_in_library', brands.brands_in_library::numeric),
+            ('brands_national', brands.brands_national::numeric),
+            ('brands_skilled', brands.brands_skilled::numeric),
+            ('brands_service', brands.brands_service::numeric),
+            ('brands_culture', brands.brands_culture::numeric),
+            ('brands_livelihood', brands.brands_livelihood::numeric),
+            ('county_brand_coverage', brands.coverage_rate * 100)
+        ) as counted (measure, value)
     -- Where nobody ever sent the list nothing is known; coverage is null there.
     where brands.coverage_rate is not null
 ),
@@ -368,7 +369,11 @@ spine as (
         true as is_target_place,
         true as is_places_unknown
     from targets
-    where not exists (select 1 from wanted_places where wanted_places.target_id = targets.target_id)
+    where
+        not exists (
+            select 1 from wanted_places
+            where wanted_places.target_id = targets.target_id
+        )
 
     union all
 
@@ -391,7 +396,10 @@ spine as (
                 targets.target_id = figures.target_id
                 and targets.region_code = figures.region_code
                 and targets.scope <> 'region'
-                and not exists (select 1 from wanted_places where wanted_places.target_id = targets.target_id)
+                and not exists (
+                    select 1 from wanted_places
+                    where wanted_places.target_id = targets.target_id
+                )
         )
 ),
 
@@ -494,17 +502,15 @@ projected as (
         *,
         case
             when projection_method = 'linear_working_days'
-                then (done_value * window_working_days / elapsed_working_days)::numeric(20, 4)
+                then done_value * window_working_days / elapsed_working_days
         end as projected_value,
         case
             when judged_by = 'schedule' and not is_not_started
                 then
-                    (
-                        100 * case bound
-                            when 'max' then time_elapsed_rate - completion_rate
-                            else completion_rate - time_elapsed_rate
-                        end
-                    )::numeric(20, 8)
+                    100 * case bound
+                        when 'max' then time_elapsed_rate - completion_rate
+                        else completion_rate - time_elapsed_rate
+                    end
         end as lead_lag_points
     from rated
 ),
@@ -571,8 +577,8 @@ final as (
         judged.elapsed_working_days,
         judged.is_calendar_known,
         judged.time_elapsed_rate,
-        judged.lead_lag_points,
-        judged.projected_value,
+        judged.lead_lag_points::numeric(20, 8) as lead_lag_points,
+        judged.projected_value::numeric(20, 4) as projected_value,
         {{ ratio('judged.projected_value', 'judged.target_value') }} as projected_completion_rate,
         judged.projection_method,
         judged.status,

@@ -30,12 +30,13 @@ alerts as (
         count(distinct county_code) as counties,
         min(line_period) as first_period,
         sum(at_stake_yuan)::numeric(18, 2) as amount_yuan,
-        {%- for column in latest %}
-        (array_agg(
-            {{ column }} order by breaking_order desc, line_period desc, county_code desc, submission_id desc, sheet desc,
+    {%- for column in latest %}
+    (array_agg(
+        {{ column }} order by
+            breaking_order desc, line_period desc, county_code desc, submission_id desc, sheet desc,
             source_row desc, source_column desc
         ))[1] as {{ column }}{{ ',' if not loop.last }}
-        {%- endfor %}
+    {%- endfor %}
     from breach_lines
     group by period, alert_id, rule, data_maturity
 ),
@@ -48,13 +49,13 @@ worded as (
         rules.rule_zh,
         rules.source,
         texts.mend_zh,
-        {%- for text in ('expected', 'actual', 'detail') %}
-        format(
-            texts.{{ text }}_zh,
-            coalesce(alerts.expected_value, '—'), coalesce(alerts.actual_value, '—'), alerts.claims, alerts.counties,
-            alerts.first_period
-        ) as {{ text }}_words{{ ',' if not loop.last }}
-        {%- endfor %}
+    {%- for text in ('expected', 'actual', 'detail') %}
+    format(
+        texts.{{ text }}_zh,
+        coalesce(alerts.expected_value, '—'), coalesce(alerts.actual_value, '—'), alerts.claims, alerts.counties,
+        alerts.first_period
+    ) as {{ text }}_words{{ ',' if not loop.last }}
+    {%- endfor %}
     from alerts
     inner join rules on alerts.rule = rules.rule
     left join texts

@@ -73,9 +73,10 @@ this_month as (
         count(*) filter (where claims.is_outside_calendar) as outside_calendar_claims
     from claims
     cross join limits
-    cross join lateral (
-        values (claims.city_code), (left(claims.county_code, 2) || '0000')
-    ) as place (region_code)
+    cross join
+        lateral (
+            values (claims.city_code), (left(claims.county_code, 2) || '0000')
+        ) as place (region_code)
     group by place.region_code, claims.fund, claims.item_code
 ),
 
@@ -88,9 +89,10 @@ carried as (
         sum(balances.outstanding_advance_yuan) as outstanding_advance_yuan,
         sum(balances.paid_year_yuan) as paid_year_yuan
     from balances
-    cross join lateral (
-        values (balances.city_code), (left(balances.county_code, 2) || '0000')
-    ) as place (region_code)
+    cross join
+        lateral (
+            values (balances.city_code), (left(balances.county_code, 2) || '0000')
+        ) as place (region_code)
     group by place.region_code, balances.fund, balances.item_code
 ),
 
@@ -99,9 +101,10 @@ reported as (
         place.region_code,
         count(distinct accepted.reporter_code) as reported_reporters
     from accepted
-    cross join lateral (
-        values (accepted.city_code), (left(accepted.county_code, 2) || '0000')
-    ) as place (region_code)
+    cross join
+        lateral (
+            values (accepted.city_code), (left(accepted.county_code, 2) || '0000')
+        ) as place (region_code)
     group by place.region_code
 ),
 

@@ -1,0 +1,1 @@
+"""Tables that other offices ask for at fixed days of the year, written from the marts into the outbox."""
