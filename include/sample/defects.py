@@ -379,7 +379,7 @@ def _signed_over_employed(defect: Defect, drafts: Mapping[str, Draft]) -> None:
 
 
 def _same_claimant(defect: Defect, drafts: Mapping[str, Draft]) -> None:
-    """The line is that of a person who stands in another month's ledger too."""
+    """The line is that of a person who stands in another month's ledger too; ``becomes`` says what else it shows."""
     draft, options = _draft(defect, drafts), defect.options
     region, ordinal = options["person"]
 
@@ -392,9 +392,7 @@ def _same_claimant(defect: Defect, drafts: Mapping[str, Draft]) -> None:
         if row["payee_name"] == row["person_name"]:
             row["payee_name"] = name
         row["person_name"], row["person_id"] = name, person_number(region, ordinal)
-        row.update(
-            {column: options[column] for column in ("occupation", "covered_from", "covered_to") if column in options}
-        )
+        row.update(options["becomes"])
 
 
 def _short_notice(defect: Defect, drafts: Mapping[str, Draft]) -> None:

@@ -134,6 +134,9 @@ def grow(province: Province, habits: Habits, county: str, periods: Sequence[str]
         panel = [one for one in panel if rng.random() > 0.006 or one.size_class in ("大型", "中型")]
         for one in panel:
             _move(one, month.leave, month.hire + habits.growth, province.states, rng)
+            state, since = habits.stopped.get(one.number, (one.state, period))
+            if period >= since:
+                one.state = state
         for _ in range(int(rng.poisson(0.009 * habits.enterprises))):
             last_number += 1
             kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,7 @@ class Habits:
         industry_as: ``name``, ``code`` or ``label``.
         file_style: ``named``, ``attachment`` or ``final``.
         advances: apprenticeship classes are paid in advance and settled later.
+        stopped: enterprise number to the state (停产, 半停产) it is in and the month since when.
     """
 
     reporter_code: str
@@ -88,6 +89,7 @@ class Habits:
     header_breaks: bool = False
     wide_total: bool = False
     advances: bool = True
+    stopped: Mapping[int, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

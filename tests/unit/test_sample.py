@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from include.intake.calendar import SHANGHAI
+from include.intake.calendar import SHANGHAI, last_day
 from include.intake.channels import LocalFolder
 from include.intake.identifiers import is_valid_person_id, is_valid_uscc
 from include.intake.reading import WorkbookReading, read_workbook
@@ -23,13 +23,15 @@ from include.quality.findings import catalogue
 from include.quality.rules import JUMP_MEASURES
 from include.quality.runner import examine, examine_cross_form
 from include.sample import province
-from include.sample.claims import person_number
-from include.sample.classes import shift_working_days
+from include.sample.brands import brand_rows, read_brands
+from include.sample.claims import claim_rows, classes_of, person_number
+from include.sample.classes import class_rows, shift_working_days
 from include.sample.defects import load_defects
 from include.sample.economy import PeriodBeforeDemo, grow, social_credit_code
 from include.sample.manifest import ExpectedReport, Manifest, WrittenFile, read_manifest
 from include.sample.profile import load_province
-from include.sample.province import DEMO_PERIODS, FORMS, REPORTERS_FILE, SUMMED, manifest_path, write_inbox
+from include.sample.progress import progress_rows
+from include.sample.province import DEMO_PERIODS, DEMO_SEED, FORMS, REPORTERS_FILE, SUMMED, manifest_path, write_inbox
 from include.settings import PROJECT_ROOT
 
 READERS_CODES = (
@@ -220,6 +222,79 @@ def test_the_spring_festival_shows(demo: Demo) -> None:
     assert len(steady) == 17
     assert head[1] < head[0] < head[2] < head[3]
     assert lack[1] > lack[2] > lack[3]
+
+
+def test_progress_adds_up_within_and_between_months() -> None:
+    habits = load_province().habits["450721"]
+    before: dict[tuple[str, str, str | None], float] = {}
+    for period in DEMO_PERIODS:
+        rows = progress_rows(habits, period, 1)
+        assert rows is not None
+        keyed = {(row["programme"], row["indicator"], row["indicator_group"]): row for row in rows}
+        assert len(keyed) == len(rows)
+        for (programme, indicator, group), row in keyed.items():
+            if row["unit"] != "人次":
+                continue
+            if (programme, indicator, group) in before:
+                assert row["done_to_date"] == before[programme, indicator, group] + row["done_this_month"]
+            if group is None:
+                parts = [other for key, other in keyed.items() if key[:2] == (programme, indicator) and key[2]]
+                assert row["done_to_date"] == sum(part["done_to_date"] for part in parts) and len(parts) > 2
+        before = {key: row["done_to_date"] for key, row in keyed.items()}
+    assert progress_rows(load_province().habits["450381"], "2026-01", 1) is None
+
+
+def test_brands_show_what_they_are_planted_for() -> None:
+    def brand(reporter: str, name: str) -> list[dict[str, Any] | None]:
+        months = [brand_rows(reporter, "演示县", period, 1) or [] for period in DEMO_PERIODS]
+        return [next((row for row in rows if row["brand_name"] == name), None) for rows in months]
+
+    falling = [row["employed"] for row in brand("450126", "演示老窑陶工") if row]
+    assert len(falling) == 4 and falling == sorted(falling, reverse=True) and len(set(falling)) == 4
+    assert [row is not None for row in brand("450721", "演示荔乡编织娘")] == [True, False, False, False]
+    assert all(row and row["agreement_persons"] >= 500 for row in brand("450702", "演示蚝乡海工"))
+    assert [row and row["status"] for row in brand("450881", "演示藤铁手艺")] == ["预警", "预警", "退出", None]
+    assert brand_rows("450223", "演示县", "2026-01", 1) == []
+    assert brand_rows("450381", "演示县", "2026-01", 1) is None
+    names = [brand["name"] for brands in read_brands()["brands"].values() for brand in brands]
+    assert all(name.startswith("演示") for name in names) and len(set(names)) == len(names)
+
+
+def test_a_class_is_the_same_in_every_month_and_in_both_ledgers() -> None:
+    province = load_province()
+    habits = province.habits["450721"]
+    months = grow(province, habits, "灵山县", DEMO_PERIODS, 1)
+    known: dict[str, dict[str, Any]] = {}
+    paid = []
+    for period in DEMO_PERIODS:
+        status = months[period].enterprise_status
+        rows = class_rows("灵山县", period, classes_of(province, habits, period, status))
+        for row in rows:
+            happened = [row[name] for name in ("materials_on", "filed_on", "started_on", "completed_on") if row[name]]
+            assert happened == sorted(happened) and happened[-1] <= last_day(period)
+            assert row["training_persons"] + (row["passed_persons"] or 0) + row["left_persons"] <= row["filed_persons"]
+        for filing_no, row in ((row["filing_no"], row) for row in rows if row["filing_no"]):
+            fixed = {name: row[name] for name in ("uscc", "occupation", "filed_on", "filed_persons")}
+            assert known.setdefault(filing_no, fixed) == fixed
+        for claim in claim_rows(province, habits, "灵山县", period, status, 1):
+            if claim["payment_type"] in ("预支", "结算"):
+                taught = known[claim["batch_no"]]
+                assert (claim["payee_uscc"], claim["quantity"]) == (taught["uscc"], taught["filed_persons"])
+                paid.append(
+                    (period, claim["batch_no"][-2:], claim["payment_type"], claim["advanced"] / claim["applied"])
+                )
+    assert paid == [("2026-01", "01", "预支", 0.2), ("2026-03", "03", "预支", 0.2), ("2026-04", "01", "结算", 0.2)]
+
+
+def test_stopped_enterprises_name_their_people_and_want_none() -> None:
+    province = load_province()
+    month = grow(province, province.habits["450881"], "桂平市", ["2026-04"], DEMO_SEED)["2026-04"]
+    stopped = {row["uscc"]: row for row in month.enterprise_status if row["operating_state"] in ("停产", "半停产")}
+    assert {"停产", "半停产"} <= {row["operating_state"] for row in stopped.values()}
+    posts = [row for row in month.labour_demand if row["uscc"] in stopped]
+    assert sum(row["employed"] for row in posts) > 1000
+    idle = [row for row in posts if stopped[row["uscc"]]["operating_state"] == "停产"]
+    assert idle and all(row["shortage_now"] == 0 for row in idle)
 
 
 def test_most_posts_have_an_occupation_and_some_have_none() -> None:
