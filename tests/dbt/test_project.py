@@ -62,6 +62,8 @@ def test_every_model_and_column_is_described_in_chinese(manifest: dict[str, Any]
 @pytest.mark.slow
 def test_documented_columns_are_the_columns(models: list[dict[str, Any]], marts: Any) -> None:
     for model in models:
+        if model["config"]["materialized"] == "ephemeral":  # has no relation of its own
+            continue
         rows = marts.execute(
             "select column_name from information_schema.columns where table_schema = %s and table_name = %s",
             (model["schema"], model["name"]),

@@ -11,7 +11,7 @@
 
 with
 
-ledger as (
+ledger as not materialized (
     select * from {{ ref('int_subsidy_ledger') }}
 ),
 
@@ -23,7 +23,7 @@ later as (
         and person_key is not null
 ),
 
--- `offset 0` keeps the lookup a lookup: one index scan for each line of the month, however long the ledger has become.
+-- `not materialized` and `offset 0` keep the lookup a lookup: one index scan for each line of the month, however long the ledger has become.
 pairs as (
     select
         later.person_key,
