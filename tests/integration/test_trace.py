@@ -307,7 +307,7 @@ def test_advances_add_up_over_months_with_their_signs(marts: psycopg.Connection[
 
 
 def test_progress_of_a_programme_leads_to_form_4(marts: psycopg.Connection[Any]) -> None:
-    """To date 150 and 60 in two counties of 钦州市; the 100 of February is in them. For the province 1,500.5 and 300."""
+    """To date 150 and 60 in two counties of 钦州市, with the 100 of February. For the province 1,500.5 and 300."""
     target = {"target_id": "qz_bagui_brand_2022.training"}
     found = traced(marts, "mart_programme_progress", "reported_value", "450700", **target)
     assert [(one.county_code, one.line_period, one.column_name, one.value) for one in found.cells] == [
@@ -323,7 +323,7 @@ def test_progress_of_a_programme_leads_to_form_4(marts: psycopg.Connection[Any])
 
 
 def test_what_is_carried_over_leads_to_the_report_that_said_it(marts: psycopg.Connection[Any]) -> None:
-    """In March one brand and the class were not reported: they stand as February said, the other brand as March says."""
+    """In March one brand and the class were not reported: they stand as February said, the other brand as in March."""
     found = traced(marts, "mart_brand_coverage", "brands_in_library", LINGSHAN)
     assert [(one.line_period, one.source_row, one.contribution) for one in found.cells] == [
         (FEBRUARY, 6, 1),
