@@ -50,12 +50,11 @@ def account_zh(found: Trace) -> str:
         words["note"].format(note=measure.note_zh),
         words["value"].format(figure=words["nothing"] if found.figure is None else _number(found.figure)),
     ]
-    files = len({cell.sha256 for cell in found.cells})
     counted = words["cells"] if measure.form else words["files"]
-    lines.append(counted.format(cells=len(found.cells), files=files, seconds=found.seconds))
+    lines.append(counted.format(cells=found.cell_count, files=found.file_count, seconds=found.seconds))
     if found.cells:
         lines.append(table(words["columns"], map(_shown, found.cells[:CELLS_SHOWN]), right=(7, 8)))
-    if len(found.cells) > CELLS_SHOWN:
+    if found.cell_count > CELLS_SHOWN:
         lines.append(words["more"].format(shown=CELLS_SHOWN))
     if measure.is_additive:
         verdict = words["equal"] if found.is_equal else words["unequal"]
@@ -142,7 +141,7 @@ def _one(conn: psycopg.Connection[Any], options: argparse.Namespace) -> int:
     check_period(options.period)
     measure = find_measure(load_measures(conn), options.mart, options.measure)
     question = Question(options.mart, options.measure, options.period, options.region, _filters(options.filter))
-    found = trace(conn, question, measure)
+    found = trace(conn, question, measure, limit=None if options.csv or options.verify else CELLS_SHOWN)
     print(account_zh(found))
     if options.csv:
         write_csv(options.csv, found.cells)
@@ -169,13 +168,13 @@ def _random(conn: psycopg.Connection[Any], number: int, seed: int) -> int:
     measures = load_measures(conn)
     print(words["drawn"].format(number=number, seed=seed))
     found = [
-        trace(conn, question, find_measure(measures, question.mart, question.measure))
+        trace(conn, question, find_measure(measures, question.mart, question.measure), limit=CELLS_SHOWN)
         for question in random_questions(conn, measures, number, seed)
     ]
     rows = [
         (
             described(one.question), _number(one.figure or Decimal(0)), _number(one.total or Decimal(0)),
-            len(one.cells), f"{one.seconds:.3f}", words["equal" if one.is_equal else "unequal"],
+            one.cell_count, f"{one.seconds:.3f}", words["equal" if one.is_equal else "unequal"],
         )
         for one in found
     ]  # fmt: skip

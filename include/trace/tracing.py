@@ -5,20 +5,46 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import class_row
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from include.trace.measures import Measure, TraceError
 
 #: What a figure drawn at random is: one row of its mart, or all rows of its county, city or the province.
 _AROUND = ("row", "row", "county", "city", "province")
+
+
+_CELLS = """
+with found as materialized (
+    select * from marts.trace(%s, %s, %s, %s, %s)
+),
+
+files as (
+    select count(*) as file_count from (select sha256 from found group by sha256) as one
+),
+
+counted as (
+    select count(*) as cell_count, sum(contribution) as total from found
+)
+
+select counted.*, files.*, listed.*
+from counted
+cross join files
+left join lateral (
+    select * from found
+    order by
+        line_period, reporter_code, received_at, file_name collate "C", sha256 collate "C", sheet collate "C",
+        source_row, length(column_letter), column_letter, column_name collate "C"
+    limit %s
+) as listed on true
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +96,9 @@ class Trace:
 
     Attributes:
         figure: as the mart has it; ``None`` when nothing was reported.
+        cells: as many as were asked for, by month, reporter, file and place in it.
+        cell_count, file_count: of all cells.
+        total: sum of the contributions of all cells; ``None`` without any.
         seconds: what finding the cells took.
     """
 
@@ -77,13 +106,10 @@ class Trace:
     measure: Measure
     figure: Decimal | None
     cells: tuple[Cell, ...]
+    cell_count: int
+    file_count: int
+    total: Decimal | None
     seconds: float
-
-    @property
-    def total(self) -> Decimal | None:
-        """Sum of the contributions; ``None`` without cells."""
-        given = [cell.contribution for cell in self.cells if cell.contribution is not None]
-        return sum(given, Decimal(0)) if given else None
 
     @property
     def is_equal(self) -> bool:
@@ -93,8 +119,11 @@ class Trace:
         return self.figure == (self.total or 0)
 
 
-def trace(conn: psycopg.Connection[Any], question: Question, measure: Measure) -> Trace:
+def trace(conn: psycopg.Connection[Any], question: Question, measure: Measure, *, limit: int | None = None) -> Trace:
     """Find the cells behind a figure.
+
+    Args:
+        limit: cells to hand back, ``None`` for all; counts and sum are over all of them in any case.
 
     Raises:
         TraceError: nothing leads from this measure to cells, the region or a filter is unknown, or the month was built
@@ -107,18 +136,19 @@ def trace(conn: psycopg.Connection[Any], question: Question, measure: Measure) -
     figure = figure_of(conn, question)
     if not conn.execute("select 1 from marts.fct_source_file where period = %s limit 1", (question.period,)).fetchone():
         raise TraceError(f"no source file of {question.period} is known: build the month again, then trace")
+    asked = (question.mart, question.measure, question.period, question.region_code, Jsonb(question.filters), limit)
     started = time.monotonic()
     try:
-        with conn.cursor(row_factory=class_row(Cell)) as cursor:
-            cells = cursor.execute(
-                "select * from marts.trace(%s, %s, %s, %s, %s)",
-                (question.mart, question.measure, question.period, question.region_code, Jsonb(question.filters)),
-            ).fetchall()
+        with conn.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(_CELLS, asked).fetchall()
     except (psycopg.errors.UndefinedFunction, psycopg.errors.InvalidTextRepresentation) as error:
         raise TraceError(f"{str(error).splitlines()[0]}: check the filters, or build a month again") from error
     seconds = time.monotonic() - started
-    cells.sort(key=_place)
-    return Trace(question, measure, figure, tuple(cells), round(seconds, 3))
+    names = [part.name for part in fields(Cell)]
+    cells = tuple(Cell(**{name: row[name] for name in names}) for row in rows if row["sha256"] is not None)
+    first = rows[0]
+    counts = (first["cell_count"], first["file_count"], first["total"])
+    return Trace(question, measure, figure, cells, *counts, round(seconds, 3))
 
 
 def figure_of(conn: psycopg.Connection[Any], question: Question) -> Decimal | None:
@@ -250,11 +280,3 @@ def _drawn(conn: psycopg.Connection[Any], measure: Measure, position: int, aroun
     places = {name: values.pop(name) for name in ("county_code", "city_code") if name in values}
     region = {"row": places.get("county_code"), **{name[:-5]: code for name, code in places.items()}}.get(around)
     return Question(measure.mart, measure_name, period, region, values if around == "row" else {})
-
-
-def _place(cell: Cell) -> tuple[Any, ...]:
-    letters = cell.column_letter or ""
-    return (
-        cell.line_period, cell.reporter_code, cell.file_name, cell.sha256, cell.sheet or "", cell.source_row or 0,
-        len(letters), letters, cell.column_name or "",
-    )  # fmt: skip

@@ -32,14 +32,16 @@ from include.trace.verifying import verify
 from include.warehouse import embedded
 from include.warehouse.connection import connect
 from include.warehouse.migrate import migrate
+from include.warehouse.readers import add_reader, remove_reader
 from tests.unit.sheets import Layout, to_xls
-from tests.workbooks import DEMAND_HEADERS, STATUS_HEADERS, arrives, enterprise, post, write_form
+from tests.workbooks import DEMAND_HEADERS, STATUS_HEADERS, arrives, enterprise, post, uscc, write_form
 
 pytestmark = pytest.mark.slow
 
 FEBRUARY, MARCH = "2026-02", "2026-03"
-LINGSHAN, BINYANG, HENGZHOU = "450721", "450126", "450181"  # the last two are of one city
-NAMES = {LINGSHAN: "灵山县", BINYANG: "宾阳县", HENGZHOU: "横州市"}
+LINGSHAN, QINNAN = "450721", "450702"  # of 钦州市
+BINYANG, HENGZHOU = "450126", "450181"  # of 南宁市
+NAMES = {LINGSHAN: "灵山县", QINNAN: "钦南区", BINYANG: "宾阳县", HENGZHOU: "横州市"}
 PERSON = "11010519491231002X"  # the example number of GB 11643-1999
 
 
@@ -100,6 +102,41 @@ def wide_ledger(inbox: Path) -> None:
     arrives(path, datetime(2026, 4, 2, 10, 30, tzinfo=SHANGHAI))
 
 
+def send_form(inbox: Path, period: str, code: str, form: str, rows: list[dict[str, Any]]) -> None:
+    model = load_forms()[form]
+    headers = [(field.group or "", field.leaf, field.name) for field in model.fields]
+    path = inbox / period / NAMES[code] / f"{model.title_zh}.xlsx"
+    write_form(path, model.title_zh, NAMES[code], period, headers, rows)
+
+
+def other_forms(inbox: Path) -> None:
+    """Forms that are not owed. 灵山县 names two brands and a class in February, one of the brands in March."""
+    training = {"programme": "钦政办〔2022〕22号", "indicator": "累计培训", "unit": "人次"}
+    province = {
+        "programme": "桂政办发〔2021〕141号",
+        "indicator": "累计培训",
+        "indicator_group": "八桂家政",
+        "unit": "人次",
+    }
+    first = [training | {"done_this_month": 100, "done_to_date": 100}]
+    send_form(inbox, FEBRUARY, LINGSHAN, "programme_progress", first)
+    second = [training | {"done_this_month": 50, "done_to_date": 150}, province | {"done_to_date": 1500.5}]
+    send_form(inbox, MARCH, LINGSHAN, "programme_progress", second)
+    send_form(inbox, MARCH, QINNAN, "programme_progress", [training | {"done_to_date": 60}])
+    send_form(inbox, MARCH, BINYANG, "programme_progress", [province | {"done_to_date": 300}])
+    brand = {"category": "民生保障型", "county": "灵山县", "recognised_level": "县级", "trained_person_times": 12,
+             "agreement_persons": 20, "employment_driven": 3, "entered_on": "2026-02-01", "status": "在库"}  # fmt: skip
+    one = brand | {"brand_name": "演示米粉师傅", "cultivator_uscc": uscc(LINGSHAN, 1), "employed": 40}
+    two = brand | {"brand_name": "演示荔枝师傅", "cultivator_uscc": uscc(LINGSHAN, 2), "employed": 50}
+    send_form(inbox, FEBRUARY, LINGSHAN, "brand_registry", [one, two])
+    send_form(inbox, MARCH, LINGSHAN, "brand_registry", [one | {"employed": 30}])
+    send_form(inbox, FEBRUARY, LINGSHAN, "apprenticeship", [
+        {"filing_no": "演示班1", "enterprise_name": "灵山县演示1号木业有限公司", "uscc": uscc(LINGSHAN, 1),
+         "occupation": "焊工", "level": "中级工", "materials_on": "2026-01-05", "filed_on": "2026-01-12",
+         "filed_persons": 20, "started_on": "2026-02-02", "training_persons": 18, "left_persons": 2},
+    ])  # fmt: skip
+
+
 def send_all(inbox: Path) -> None:
     """Two months of three counties. In March 灵山县 corrects 99 to 7 and 横州市 reports for the first time."""
     mine = [enterprise("灵山县", LINGSHAN, 1, shortage_now=6), enterprise("灵山县", LINGSHAN, 2, shortage_now=0)]
@@ -129,6 +166,7 @@ def send_all(inbox: Path) -> None:
             "batch_no": "三"}  # fmt: skip
     ledger(inbox, MARCH, BINYANG, [settled, back])
     wide_ledger(inbox)
+    other_forms(inbox)
     # refused as a whole: a web page under the name of a workbook
     page = inbox / MARCH / "横州市" / "企业用工需求表.xls"
     page.write_text("<html><table><tr><td>企业用工需求表</td></tr></table></html>", encoding="utf-8")
@@ -268,13 +306,44 @@ def test_advances_add_up_over_months_with_their_signs(marts: psycopg.Connection[
     assert [(one.value_on, one.contribution) for one in found.cells] == [(date(2026, 3, 6), 1)]
 
 
+def test_progress_of_a_programme_leads_to_form_4(marts: psycopg.Connection[Any]) -> None:
+    """To date 150 and 60 in two counties of 钦州市, with the 100 of February. For the province 1,500.5 and 300."""
+    target = {"target_id": "qz_bagui_brand_2022.training"}
+    found = traced(marts, "mart_programme_progress", "reported_value", "450700", **target)
+    assert [(one.county_code, one.line_period, one.column_name, one.value) for one in found.cells] == [
+        (QINNAN, MARCH, "done_to_date", 60),
+        (LINGSHAN, MARCH, "done_to_date", 150),
+    ]
+    assert found.figure == 210 and found.is_equal
+    found = traced(marts, "mart_programme_progress", "reported_value", LINGSHAN, **target)
+    assert found.figure == 150 and found.is_equal and len(found.cells) == 1
+    target = {"target_id": "gx_bagui_brand_2021.training.jiazheng"}
+    found = traced(marts, "mart_programme_progress", "reported_value", "450000", **target)
+    assert found.figure == Decimal("1800.5") and found.is_equal and found.file_count == 2
+
+
+def test_what_is_carried_over_leads_to_the_report_that_said_it(marts: psycopg.Connection[Any]) -> None:
+    """In March one brand and the class were not reported: they stand as February said, the other brand as in March."""
+    found = traced(marts, "mart_brand_coverage", "brands_in_library", LINGSHAN)
+    assert [(one.line_period, one.source_row, one.contribution) for one in found.cells] == [
+        (FEBRUARY, 6, 1),
+        (MARCH, 5, 1),
+    ]
+    assert found.is_equal
+    found = traced(marts, "mart_brand_coverage", "employed_persons", LINGSHAN)
+    assert [(one.line_period, one.value) for one in found.cells] == [(MARCH, 30)] and found.is_equal
+    found = traced(marts, "mart_apprenticeship_progress", "training_persons", "450700")
+    assert [(one.line_period, one.source_row, one.value) for one in found.cells] == [(FEBRUARY, 5, 18)]
+    assert found.is_equal
+
+
 def test_counts_of_reports_lead_to_files(marts: psycopg.Connection[Any]) -> None:
     found = traced(marts, "mart_reporting_performance", "received_forms", LINGSHAN)
-    assert [(one.file_name, one.sheet, one.cell) for one in found.cells] == [
-        ("企业用工需求表.xlsx", None, None),
-        ("第一次.xlsx", None, None),
-        ("补贴发放台账.xlsx", None, None),
-    ]
+    assert {(one.file_name, one.sheet, one.cell, one.contribution) for one in found.cells} == {
+        ("企业用工需求表.xlsx", None, None, 1),
+        ("第一次.xlsx", None, None, 1),
+        ("补贴发放台账.xlsx", None, None, 1),
+    }
     assert found.is_equal
     found = traced(marts, "mart_reporting_performance", "refused_files", HENGZHOU)
     assert [one.file_name for one in found.cells] == ["企业用工需求表.xls"] and found.figure == 1
@@ -372,6 +441,36 @@ def test_no_personal_data_comes_out(marts: psycopg.Connection[Any]) -> None:
     assert "补贴发放台账.xlsx" in shown
     for secret in (PERSON, "演示甲", "木业", "0000-0000000"):
         assert secret not in shown
+
+
+@pytest.mark.parametrize(("role", "city"), [("city_reader", "450700"), ("command_office", None)])
+def test_readers_trace_what_they_may_see(
+    marts: psycopg.Connection[Any], office: str, role: str, city: str | None
+) -> None:
+    """Every measure that leads to cells, as the reader: the cells of the own city and of no other, and no refusal."""
+    name = f"trace_{role[:4]}_{uuid4().hex[:6]}"
+    asked = [measure for measure in load_measures(marts) if measure.fact]
+    statement = "select * from marts.trace(%s, %s, %s, %s)"
+    regions = [(measure, "450700" if city else None) for measure in asked]
+    expected = {
+        (one.mart, one.measure): len(marts.execute(statement, (one.mart, one.measure, MARCH, region)).fetchall())
+        for one, region in regions
+    }
+    with connect(autocommit=True) as owner:
+        password = add_reader(owner, name, role, city)
+    try:
+        with psycopg.connect(office, user=name, password=password) as reader:
+            seen = set()
+            for measure, region in regions:
+                rows = reader.execute(statement, (measure.mart, measure.measure, MARCH, region)).fetchall()
+                assert len(rows) == expected[measure.mart, measure.measure], (measure.mart, measure.measure)
+                seen |= {row[4] for row in rows}
+            assert seen == ({LINGSHAN, QINNAN} if city else set(NAMES))
+            mart = ("mart_labour_shortage", "shortage_now_persons", MARCH)
+            assert len(reader.execute(statement, (*mart, BINYANG)).fetchall()) == (0 if city else 2)
+    finally:
+        with connect(autocommit=True) as owner:
+            remove_reader(owner, name)
 
 
 def test_ten_figures_at_random(office: str, capsys: pytest.CaptureFixture[str]) -> None:
