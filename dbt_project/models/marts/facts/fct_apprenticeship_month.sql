@@ -194,31 +194,36 @@ by_kind as (
             and claim_lines.occupation_as_matched = known_classes.occupation_as_matched
             and claim_lines.level = known_classes.level
             and claim_lines.begun_on >= known_classes.filed_on
-    left join by_number on claim_lines.line_no = by_number.line_no
-    where by_number.line_no is null
 ),
 
 candidates as (
     select
         line_no,
-        class_key
+        class_key,
+        true as is_by_number
     from by_number
 
     union all
 
     select
         line_no,
-        class_key
+        class_key,
+        false as is_by_number
     from by_kind
 ),
 
 attributed as (
     select
         line_no,
-        min(class_key) as class_key
+        case
+            when bool_or(is_by_number) then min(class_key) filter (where is_by_number)
+            else min(class_key)
+        end as class_key
     from candidates
     group by line_no
-    having count(*) = 1
+    having
+        count(*) filter (where is_by_number) = 1
+        or (count(*) = 1 and not bool_or(is_by_number))
 ),
 
 claim_times as (
