@@ -64,9 +64,7 @@ ROUNDS: tuple[tuple[Mutation, ...], ...] = (
     ),
     (
         Mutation("macros/measures.sql", "this_month ~ ' - ' ~", "this_month ~ ' + ' ~", "change_is_like_for_like"),
-        Mutation("macros/working_days_between.sql", "number - {{ first }}.working_day_number\n    end\n{%- endmacro %}\n\n\n{#- The same",
-                 "number + {{ first }}.working_day_number\n    end\n{%- endmacro %}\n\n\n{#- The same",
-                 "working_days_skip_holidays_and_count_make_up_days"),
+        Mutation(f"{_MART}/mart_brand_coverage.sql", "@@", "@@", "coverage_stands_on_all_counties_and_on_those_that_reported"),
     ),
 )  # fmt: skip
 

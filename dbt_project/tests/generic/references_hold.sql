@@ -1,6 +1,6 @@
 {#-
-    Every value that the run's period has in `column` is a key of `to`: one query for all references of a model, so that
-    a build stays quick. A null refers to nothing. The diagram (`make docs`) draws its lines from these tests.
+    Every value in `column` is a key of `to` (of a monthly table: the run's month): one query for all references of a
+    model, so that a build stays quick. A null refers to nothing. The diagram (`make docs`) draws its lines from these tests.
 -#}
 {% test references_hold(model, references) %}
 {%- for reference in references %}
@@ -10,7 +10,6 @@ select distinct
 from {{ model }} as child
 left join {{ reference.to }} as parent on child.{{ reference.column }} = parent.{{ reference.field }}
 where
-    {% if not reference.of_all_periods %}child.period = '{{ run_period() }}' and {% endif -%}
     child.{{ reference.column }} is not null
     and parent.{{ reference.field }} is null
 {{ 'union all' if not loop.last }}
