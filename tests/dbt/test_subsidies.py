@@ -78,6 +78,10 @@ CLAIMS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     # money taken back that nobody is known to have had
     ("2026-03", LINGSHAN, {**PAID, "item": "公益性岗位补贴", "paid": 300, "payment_type": "追回", "status": "已追回"}),
 )  # fmt: skip
+# filed on 3 November 2025 and not begun by the end of February: 27 + 31 + 31 + 28 = 117 days
+CLASS = {"filing_no": "备2025-1", "enterprise_name": "演示企业", "uscc": "E9", "occupation": "焊工", "level": "中级工",
+         "filed_on": date(2025, 11, 3), "filed_persons": 10}  # fmt: skip
+OF_FORM = {"subsidy_payment": {"fund": "就业补助资金", "source_column": ""}, "apprenticeship": {}}
 BUDGETS = "budget_year,region_code,fund,item_code,budget_yuan,source,verified\n"
 
 
@@ -122,11 +126,13 @@ def _fill(conn: psycopg.Connection[Any]) -> None:
                     due_on=date(year, month, 6))  # fmt: skip
             rows = [claim for month_of, place, claim in CLAIMS if (month_of, place) == (period, county)]
             if rows:
-                _submit(conn, period, county, rows)
+                _submit(conn, "subsidy_payment", period, county, rows)
+    conn.execute("create table raw.apprenticeship_2026_02 partition of raw.apprenticeship for values in ('2026-02')")
+    _submit(conn, "apprenticeship", "2026-02", LINGSHAN, [CLASS])
 
 
-def _submit(conn: psycopg.Connection[Any], period: str, county: str, rows: list[dict[str, Any]]) -> None:
-    key = f"{period}-{county}"
+def _submit(conn: psycopg.Connection[Any], form: str, period: str, county: str, rows: list[dict[str, Any]]) -> None:
+    key = f"{form}-{period}-{county}"
     receipt = conn.execute(
         "insert into intake.received_file (sha256, file_name, channel, channel_path, size_bytes, received_at, period,"
         " reporter_code, outcome, outcome_zh)"
@@ -135,14 +141,13 @@ def _submit(conn: psycopg.Connection[Any], period: str, county: str, rows: list[
         (key, key, period, county),
     ).fetchone()
     assert receipt is not None
-    _insert(conn, "intake.submission", submission_id=key, receipt_id=receipt[0], form="subsidy_payment", period=period,
+    _insert(conn, "intake.submission", submission_id=key, receipt_id=receipt[0], form=form, period=period,
             reporter_code=county, county_code=county, version=1, sheets=["表"], received_at="2026-04-01 10:00+08",
             is_sample=True, outcome="accepted", rows_read=1, rows_accepted=1, rows_held=0, cells_read=1,
             cells_filled=1, findings_e=0, findings_r=0, findings_w=0)  # fmt: skip
     for line, claim in enumerate(rows, 1):
-        place = {"submission_id": key, "sheet": "表", "source_row": line, "source_column": ""}
-        report = {"period": period, "county_code": county, "fund": "就业补助资金"}
-        _insert(conn, "raw.subsidy_payment", **{**place, **report, **claim})
+        place = {"submission_id": key, "sheet": "表", "source_row": line, "period": period, "county_code": county}
+        _insert(conn, f"raw.{form}", **{**place, **OF_FORM[form], **claim})
 
 
 def _insert(conn: psycopg.Connection[Any], table: str, **values: Any) -> None:
@@ -233,6 +238,19 @@ def test_a_day_outside_the_calendar_gives_no_verdict_and_is_counted(office: psyc
         (LINGSHAN,),
     ).fetchone()
     assert row == {"outside_calendar_claims": 1, "over_limit_claims": 0}
+
+
+@pytest.mark.slow
+def test_a_class_that_does_not_begin_is_an_alert_like_any_other(office: psycopg.Connection[Any]) -> None:
+    (alert,) = alerts(office, "2026-02", "start_days")
+    assert (alert["severity"], alert["payee_uscc"], alert["amount_yuan"]) == ("alert", "E9", None)
+    assert (alert["expected_value"], alert["actual_value"]) == ("备案后 60 日内", "备案至月末已 117 日仍未开班")
+    (line,) = lines(office, alert)
+    assert (line["form"], line["line_period"], line["source_row"]) == ("apprenticeship", "2026-02", 1)
+    assert (line["person_mark"], line["applied_yuan"]) == (None, None)
+    # not begun in March either: the same alert, of the same line
+    (still,) = alerts(office, "2026-03", "start_days")
+    assert still["alert_id"] == alert["alert_id"]
 
 
 @pytest.mark.slow
