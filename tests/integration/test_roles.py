@@ -71,6 +71,9 @@ def warehouse_of_readers(var_dir: Any) -> Iterator[Warehouse]:
             migrate(conn)
             fill(conn)
             _plant_personal(conn)
+            # One month is enough for rights, and a full refresh builds them all.
+            conn.execute("delete from intake.expected_report where period <> %s", (PERIOD,))
+            conn.execute("delete from intake.reporting_period where period <> %s", (PERIOD,))
             conn.commit()
             dbt_build(PERIOD)
             _plant_places(conn)
@@ -267,6 +270,20 @@ def test_a_function_in_the_condition_sees_no_hidden_row(house: Warehouse) -> Non
         assert conn.execute(
             "select count(*) from pg_stats where schemaname = 'marts' and tablename = 'fct_enterprise_month'"
         ).fetchone() == (0,)
+
+
+def test_a_figure_is_traced_by_those_who_may_read_it(house: Warehouse) -> None:
+    query = "select count(*) from trace('mart_labour_shortage_summary', 'shortage_now_persons', '2026-01', '450881')"
+    found = {}
+    for who in ("office", "guigang", "qinzhou"):
+        with house.open(who) as conn:
+            try:
+                found[who] = (conn.execute(query).fetchone() or ("no row",))[0]
+            except errors.RaiseException:
+                found[who] = "no such figure"
+    # 桂平市: one enterprise, one cell.
+    assert (found["office"], found["guigang"]) == (1, 1)
+    assert found["qinzhou"] in (0, "no such figure")
 
 
 def test_a_city_reader_without_a_city_sees_nothing(house: Warehouse, owner: psycopg.Connection[Any]) -> None:
@@ -566,10 +583,18 @@ def test_a_new_table_is_closed_until_dbt_opens_it(house: Warehouse, owner: psyco
         owner.commit()
 
 
+# Of every kind: of all months and of each, with rows of the province, with persons.
+REFRESHED = ("dim_reporter", "fct_enterprise_month", "fct_subsidy_claim", "mart_labour_shortage_summary")
+
+
 def test_after_a_full_refresh_everything_is_as_before(house: Warehouse, owner: psycopg.Connection[Any]) -> None:
     before = {row[0]: row[3] for row in _standing(owner)}
-    owner.commit()
+    tables = owner.execute("select relname, oid from pg_class where relname = any(%s)", [list(REFRESHED)]).fetchall()
+    assert len(tables) == len(REFRESHED)
     _rebuild(owner, full_refresh=True)
+    for table, oid in tables:
+        anew = owner.execute("select oid <> %s from pg_class where relname = %s", [oid, table]).fetchone()
+        assert anew == (True,), f"{table} was not made anew"
     check_cities(house, owner)
     assert {row[0]: row[3] for row in _standing(owner)} == before
     for who in ("office", "qinzhou"):
