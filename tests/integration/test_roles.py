@@ -3,6 +3,7 @@ docker-compose, filled with the small province and built by dbt."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -29,8 +30,8 @@ PERIOD = "2026-01"
 # Written into every place that no reader may reach: a name in `restricted`, a payee and remarks in `raw`.
 NAME, PAYEE, REMARK = "张三丰", "收款人李四", "备注王五"
 PERSON_ID = "450721199001011234"
-# They name places without a city, so no policy can be made. City readers find the same documents in `reference`.
-CLOSED_TO_CITIES = {"dim_subsidy_standard"}
+# Published documents, open as a whole though they name places.
+PUBLIC = {"dim_programme", "dim_policy_target", "dim_subsidy_standard"}
 
 pytestmark = pytest.mark.slow
 
@@ -152,13 +153,13 @@ def _tables(conn: psycopg.Connection[Any], kind: str = "rp") -> list[str]:
 
 
 def _of_cities(conn: psycopg.Connection[Any]) -> list[str]:
-    return [table for table in _tables(conn) if "city_code" in _columns(conn, table)]
+    return [table for table in _tables(conn) if "city_code" in _columns(conn, table) and table not in PUBLIC]
 
 
 def _open_to_cities(conn: psycopg.Connection[Any], table: str) -> bool:
     columns = _columns(conn, table)
     places = [name for name in columns if name.endswith(("county_code", "region_code", "city_code", "reporter_code"))]
-    return "city_code" in columns or not places
+    return "city_code" in columns or not places or table in PUBLIC
 
 
 def _plant_places(conn: psycopg.Connection[Any]) -> None:
@@ -243,12 +244,28 @@ def test_a_city_sees_its_own_rows_of_every_table(house: Warehouse, owner: psycop
     assert {"dim_region", "mart_labour_shortage_summary"} <= set(provincial)
 
 
-def test_a_table_of_places_without_a_city_is_closed_to_cities(house: Warehouse, owner: psycopg.Connection[Any]) -> None:
-    closed = {table for table in _tables(owner) if not _open_to_cities(owner, table)}
-    assert closed <= CLOSED_TO_CITIES, "these name places but have no city_code, so no city can read them: add it"
-    with house.open("qinzhou") as conn:
-        for table in closed:
-            _refused(conn, f"select * from marts.{table}")
+def test_a_table_of_places_has_a_city_or_is_closed_to_cities(house: Warehouse, owner: psycopg.Connection[Any]) -> None:
+    closed = [table for table in _tables(owner) if not _open_to_cities(owner, table)]
+    assert not closed, "these name places but have no city_code, so no city can read them: add it"
+
+
+def test_public_are_dimensions_made_of_seeds_alone(house: Warehouse, owner: psycopg.Connection[Any]) -> None:
+    manifest = json.loads((get_settings().var / f"dbt/target/{PERIOD}/manifest.json").read_text("utf-8"))
+    marked = {
+        node["name"]: node
+        for node in manifest["nodes"].values()
+        if (node["config"].get("meta") or {}).get("is_public_code_set")
+    }
+    assert set(marked) == PUBLIC, "a table was opened to every city: does it hold published documents only?"
+    for name, node in marked.items():
+        waiting, seen = list(node["depends_on"]["nodes"]), set()
+        while waiting:
+            one = waiting.pop()
+            seen.add(one)
+            waiting += manifest["nodes"].get(one, {}).get("depends_on", {}).get("nodes", [])
+        assert seen and not [one for one in seen if one.startswith("source.")], f"{name} holds reported rows"
+        with house.open("chongzuo") as conn:
+            assert _count(conn, name) == _count(owner, name) > 0
 
 
 def test_sums_are_those_of_the_own_city(house: Warehouse) -> None:
