@@ -8,6 +8,8 @@
     * a table that names a place in another column only (`…county_code`, `…region_code`, `…city_code`,
       `…reporter_code`) stays closed to city_reader, for no policy can be made for it;
     * `person_key` is granted by column: to etl and auditor only;
+    * a dimension of published documents, made of seeds alone, says `meta: {is_public_code_set: true}` and is open as a
+      whole, its places being those a document speaks of;
     * a view reads with the rights of whoever asks (security_invoker), so that the policies below it hold.
 
     One statement a relation, and it changes nothing when everything stands already: a policy waits for those who read.
@@ -17,25 +19,30 @@
         {%- if grant_config.keys() | list != ['select'] -%}
             {{ exceptions.raise_compiler_error("grants of " ~ relation ~ ": only select is given to readers; mend +grants") }}
         {%- endif -%}
+        {%- set is_public = model.config.get('meta', {}).get('is_public_code_set', false) -%}
+        {%- if is_public and not relation.identifier.startswith('dim_') -%}
+            {{ exceptions.raise_compiler_error(relation ~ " is no dimension: it cannot be a public code set; mend its meta") }}
+        {%- endif -%}
         {%- call statement('grants') -%}
-            {{ set_readers_sql(relation, grant_config['select']) }}
+            {{ set_readers_sql(relation, grant_config['select'], is_public) }}
         {%- endcall -%}
     {%- endif -%}
 {% endmacro %}
 
 
-{% macro set_readers_sql(relation, readers) -%}
+{% macro set_readers_sql(relation, readers, is_public=false) -%}
 do $readers$
 declare
     relation constant regclass := {{ dbt.string_literal(relation.include(database=false) | string) }}::regclass;
     is_mart constant boolean := {{ 'true' if relation.schema == 'marts' else 'false' }};
+    is_public constant boolean := {{ 'true' if is_public else 'false' }};
     is_view constant boolean := (select relkind = 'v' from pg_class where oid = relation);
     columns constant text[] := (
         select array_agg(attname::text order by attnum) from pg_attribute
         where attrelid = relation and attnum > 0 and not attisdropped
     );
-    has_city constant boolean := is_mart and 'city_code' = any(columns);
-    has_place constant boolean := is_mart and exists (
+    has_city constant boolean := is_mart and not is_public and 'city_code' = any(columns);
+    has_place constant boolean := is_mart and not is_public and exists (
         select from unnest(columns) as name where name ~ '(county|region|city|reporter)_code$'
     );
     -- A view has no rows of its own: those it reads are judged where they lie.

@@ -3,6 +3,7 @@ docker-compose, filled with the small province and built by dbt."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -29,8 +30,8 @@ PERIOD = "2026-01"
 # Written into every place that no reader may reach: a name in `restricted`, a payee and remarks in `raw`.
 NAME, PAYEE, REMARK = "张三丰", "收款人李四", "备注王五"
 PERSON_ID = "450721199001011234"
-# They name places without a city, so no policy can be made. City readers find the same documents in `reference`.
-CLOSED_TO_CITIES = {"dim_subsidy_standard"}
+# Published documents, open as a whole though they name places.
+PUBLIC = {"dim_programme", "dim_policy_target", "dim_subsidy_standard"}
 
 pytestmark = pytest.mark.slow
 
@@ -71,6 +72,9 @@ def warehouse_of_readers(var_dir: Any) -> Iterator[Warehouse]:
             migrate(conn)
             fill(conn)
             _plant_personal(conn)
+            # One month is enough for rights, and a full refresh builds them all.
+            conn.execute("delete from intake.expected_report where period <> %s", (PERIOD,))
+            conn.execute("delete from intake.reporting_period where period <> %s", (PERIOD,))
             conn.commit()
             dbt_build(PERIOD)
             _plant_places(conn)
@@ -149,13 +153,13 @@ def _tables(conn: psycopg.Connection[Any], kind: str = "rp") -> list[str]:
 
 
 def _of_cities(conn: psycopg.Connection[Any]) -> list[str]:
-    return [table for table in _tables(conn) if "city_code" in _columns(conn, table)]
+    return [table for table in _tables(conn) if "city_code" in _columns(conn, table) and table not in PUBLIC]
 
 
 def _open_to_cities(conn: psycopg.Connection[Any], table: str) -> bool:
     columns = _columns(conn, table)
     places = [name for name in columns if name.endswith(("county_code", "region_code", "city_code", "reporter_code"))]
-    return "city_code" in columns or not places
+    return "city_code" in columns or not places or table in PUBLIC
 
 
 def _plant_places(conn: psycopg.Connection[Any]) -> None:
@@ -240,12 +244,28 @@ def test_a_city_sees_its_own_rows_of_every_table(house: Warehouse, owner: psycop
     assert {"dim_region", "mart_labour_shortage_summary"} <= set(provincial)
 
 
-def test_a_table_of_places_without_a_city_is_closed_to_cities(house: Warehouse, owner: psycopg.Connection[Any]) -> None:
-    closed = {table for table in _tables(owner) if not _open_to_cities(owner, table)}
-    assert closed <= CLOSED_TO_CITIES, "these name places but have no city_code, so no city can read them: add it"
-    with house.open("qinzhou") as conn:
-        for table in closed:
-            _refused(conn, f"select * from marts.{table}")
+def test_a_table_of_places_has_a_city_or_is_closed_to_cities(house: Warehouse, owner: psycopg.Connection[Any]) -> None:
+    closed = [table for table in _tables(owner) if not _open_to_cities(owner, table)]
+    assert not closed, "these name places but have no city_code, so no city can read them: add it"
+
+
+def test_public_are_dimensions_made_of_seeds_alone(house: Warehouse, owner: psycopg.Connection[Any]) -> None:
+    manifest = json.loads((get_settings().var / f"dbt/target/{PERIOD}/manifest.json").read_text("utf-8"))
+    marked = {
+        node["name"]: node
+        for node in manifest["nodes"].values()
+        if (node["config"].get("meta") or {}).get("is_public_code_set")
+    }
+    assert set(marked) == PUBLIC, "a table was opened to every city: does it hold published documents only?"
+    for name, node in marked.items():
+        waiting, seen = list(node["depends_on"]["nodes"]), set()
+        while waiting:
+            one = waiting.pop()
+            seen.add(one)
+            waiting += manifest["nodes"].get(one, {}).get("depends_on", {}).get("nodes", [])
+        assert seen and not [one for one in seen if one.startswith("source.")], f"{name} holds reported rows"
+        with house.open("chongzuo") as conn:
+            assert _count(conn, name) == _count(owner, name) > 0
 
 
 def test_sums_are_those_of_the_own_city(house: Warehouse) -> None:
@@ -267,6 +287,20 @@ def test_a_function_in_the_condition_sees_no_hidden_row(house: Warehouse) -> Non
         assert conn.execute(
             "select count(*) from pg_stats where schemaname = 'marts' and tablename = 'fct_enterprise_month'"
         ).fetchone() == (0,)
+
+
+def test_a_figure_is_traced_by_those_who_may_read_it(house: Warehouse) -> None:
+    query = "select count(*) from trace('mart_labour_shortage_summary', 'shortage_now_persons', '2026-01', '450881')"
+    found = {}
+    for who in ("office", "guigang", "qinzhou"):
+        with house.open(who) as conn:
+            try:
+                found[who] = (conn.execute(query).fetchone() or ("no row",))[0]
+            except errors.RaiseException:
+                found[who] = "no such figure"
+    # 桂平市: one enterprise, one cell.
+    assert (found["office"], found["guigang"]) == (1, 1)
+    assert found["qinzhou"] in (0, "no such figure")
 
 
 def test_a_city_reader_without_a_city_sees_nothing(house: Warehouse, owner: psycopg.Connection[Any]) -> None:
@@ -566,10 +600,18 @@ def test_a_new_table_is_closed_until_dbt_opens_it(house: Warehouse, owner: psyco
         owner.commit()
 
 
+# Of every kind: of all months and of each, with rows of the province, with persons.
+REFRESHED = ("dim_reporter", "fct_enterprise_month", "fct_subsidy_claim", "mart_labour_shortage_summary")
+
+
 def test_after_a_full_refresh_everything_is_as_before(house: Warehouse, owner: psycopg.Connection[Any]) -> None:
     before = {row[0]: row[3] for row in _standing(owner)}
-    owner.commit()
+    tables = owner.execute("select relname, oid from pg_class where relname = any(%s)", [list(REFRESHED)]).fetchall()
+    assert len(tables) == len(REFRESHED)
     _rebuild(owner, full_refresh=True)
+    for table, oid in tables:
+        anew = owner.execute("select oid <> %s from pg_class where relname = %s", [oid, table]).fetchone()
+        assert anew == (True,), f"{table} was not made anew"
     check_cities(house, owner)
     assert {row[0]: row[3] for row in _standing(owner)} == before
     for who in ("office", "qinzhou"):
