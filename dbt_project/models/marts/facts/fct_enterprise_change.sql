@@ -1,3 +1,5 @@
+{{ config(post_hook='analyze {{ this }}') }}
+
 with
 
 enterprises as (
@@ -19,16 +21,21 @@ enterprises as (
     where period = '{{ run_period() }}'
 ),
 
--- The last change before this month, looked up by key: months without a report lie in between and end nothing.
-{% if is_incremental() %}
-known as (
+-- The last change before this month, looked up by key enterprise by enterprise: months without a report lie in between
+-- and end nothing. A lateral join is one look-up a row whatever the planner knows of rows written a moment ago.
+compared as (
     select
-        enterprises.reporter_code,
-        enterprises.uscc,
-        earlier.period as previous_version_period,
-        earlier.attributes_md5
+        enterprises.*,
+        {% if is_incremental() -%}
+        known.period as previous_version_period,
+        known.attributes_md5 as known_md5
+        {%- else -%}
+        null::text as previous_version_period,
+        null::text as known_md5
+        {%- endif %}
     from enterprises
-    cross join lateral (
+    {% if is_incremental() -%}
+    left join lateral (
         select
             changes.period,
             changes.attributes_md5
@@ -39,48 +46,34 @@ known as (
             and changes.period < '{{ run_period() }}'
         order by changes.period desc
         limit 1
-    ) as earlier
+    ) as known on true
+    {%- endif %}
 ),
-{% else %}
-known as (
-    select
-        reporter_code,
-        uscc,
-        null::text as previous_version_period,
-        null::text as attributes_md5
-    from enterprises
-    where false
-),
-{% endif %}
 
 final as (
     select
-        enterprises.period,
-        enterprises.reporter_code,
-        enterprises.uscc,
-        md5(enterprises.reporter_code || '|' || enterprises.uscc) as enterprise_key,
-        enterprises.county_code,
-        enterprises.city_code,
-        enterprises.enterprise_name,
-        enterprises.industry_code,
-        enterprises.ownership,
-        enterprises.size_class,
-        enterprises.operating_state,
-        enterprises.is_above_scale,
-        enterprises.is_key,
-        enterprises.attributes_md5,
-        known.previous_version_period,
-        known.previous_version_period is null as is_first_report,
-        enterprises.submission_id,
-        enterprises.sheet,
-        enterprises.source_row,
-        enterprises.data_maturity
-    from enterprises
-    left join known
-        on
-            enterprises.reporter_code = known.reporter_code
-            and enterprises.uscc = known.uscc
-    where enterprises.attributes_md5 is distinct from known.attributes_md5
+        compared.period,
+        compared.reporter_code,
+        compared.uscc,
+        md5(compared.reporter_code || '|' || compared.uscc) as enterprise_key,
+        compared.county_code,
+        compared.city_code,
+        compared.enterprise_name,
+        compared.industry_code,
+        compared.ownership,
+        compared.size_class,
+        compared.operating_state,
+        compared.is_above_scale,
+        compared.is_key,
+        compared.attributes_md5,
+        compared.previous_version_period,
+        compared.previous_version_period is null as is_first_report,
+        compared.submission_id,
+        compared.sheet,
+        compared.source_row,
+        compared.data_maturity
+    from compared
+    where compared.attributes_md5 is distinct from compared.known_md5
 )
 
 select * from final
