@@ -63,7 +63,8 @@ ROUNDS: tuple[tuple[Mutation, ...], ...] = (
                  "standard_yuan / claims", "amount_is_standard_times_quantity_to_a_cent"),
     ),
     (
-        Mutation("macros/measures.sql", "this_month ~ ' - ' ~", "this_month ~ ' + ' ~", "a_new_enterprise_counts_in_like_for_like"),
+        Mutation("macros/measures.sql", "this_month ~ ' - ' ~", "this_month ~ ' + ' ~",
+                 "a_new_enterprise_counts_in_like_for_like"),
         Mutation(f"{_INT}/int_labour_supply.sql", "remainder_rank <= ranked", "remainder_rank < ranked",
                  "leavers_are_apportioned_by_largest_remainder"),
     ),

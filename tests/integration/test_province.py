@@ -1,12 +1,10 @@
-"""Two months of the demonstration province through the whole chain, held against its manifest and against hand SQL."""
+"""Three months of the demonstration province through the whole chain, against its manifest and against hand SQL."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,44 +14,19 @@ from include.pipeline.collect import collect
 from include.pipeline.load import load_batch
 from include.pipeline.publish import check_gate, deliver, render
 from include.pipeline.validate import validate_batch
-from include.sample.manifest import ExpectedReport, Manifest
-from include.sample.province import FORMS, write_inbox
-from include.settings import get_settings
+from include.sample.manifest import ExpectedReport
+from include.sample.province import FORMS
 from include.warehouse.connection import connect
-from tests.databases import empty_warehouse
-
-# January: a late county, a file nobody can read, a resubmission; February: three counties missing.
-PERIODS = ("2026-01", "2026-02")
+from tests.integration.demo_province import PERIODS, DemoProvince
 
 pytestmark = pytest.mark.slow
 
 
-@dataclass(frozen=True)
-class Built:
-    manifest: Manifest
-    reports: dict[str, dict[str, Path]]
-
-
-@pytest.fixture(scope="module")
-def built(warehouse: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
-    """The months collected, built and published once for all tests of this module."""
-    empty_warehouse()
-    root = tmp_path_factory.mktemp("province")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("INBOX", "LANDING", "OUTBOX", "WORK"):
-            patch.setenv(f"{name}_DIR", str(root / name.lower()))
-        get_settings.cache_clear()
-        manifest = write_inbox(root / "inbox", periods=PERIODS)
-        assert collect().periods == list(PERIODS)
-        reports = {}
-        for period in PERIODS:
-            load_batch(validate_batch(read_pending(period, "test")))
-            build_marts(period)
-            rendered = render(check_gate(period))
-            deliver(rendered)
-            reports[period] = {kind: Path(path) for kind, path in rendered["files"].items()}
-        yield Built(manifest, reports)
-    get_settings.cache_clear()
+@pytest.fixture(autouse=True)
+def built(demo_province: DemoProvince) -> Iterator[DemoProvince]:
+    """The province, with settings leading to it."""
+    with demo_province.settings():
+        yield demo_province
 
 
 def query(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
@@ -61,7 +34,7 @@ def query(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return conn.execute(statement, parameters).fetchall()
 
 
-def test_every_file_has_a_row_and_the_outcome_the_manifest_says(built: Built) -> None:
+def test_every_file_has_a_row_and_the_outcome_the_manifest_says(built: DemoProvince) -> None:
     recorded = dict(query("select channel_path, outcome from intake.received_file"))
     assert recorded.keys() == {file.path for file in built.manifest.files}
     for file in built.manifest.files:
@@ -73,7 +46,7 @@ def test_every_file_has_a_row_and_the_outcome_the_manifest_says(built: Built) ->
             assert recorded[file.path] == "processed", file.path
 
 
-def test_exactly_the_planted_findings_are_found(built: Built) -> None:
+def test_exactly_the_planted_findings_are_found(built: DemoProvince) -> None:
     expected: Counter[tuple[Any, ...]] = Counter()
     for file in built.manifest.files:
         for finding in file.findings:
@@ -89,7 +62,7 @@ def test_exactly_the_planted_findings_are_found(built: Built) -> None:
     assert found == expected
 
 
-def test_submissions_end_as_expected(built: Built) -> None:
+def test_submissions_end_as_expected(built: DemoProvince) -> None:
     recorded = {
         (period, reporter, form): (outcome, on_time)
         for period, reporter, form, outcome, on_time in query(
@@ -98,14 +71,14 @@ def test_submissions_end_as_expected(built: Built) -> None:
     }
     assert len(recorded) == len(built.manifest.expected)
     owed = query("select count(*) from marts.fct_submission where is_expected")
-    assert owed == [(2 * 20 * len(FORMS),)]
+    assert owed == [(len(PERIODS) * 20 * len(FORMS),)]
     for report in built.manifest.expected:
         outcome, on_time = recorded[report.period, report.reporter_code, report.form]
         assert outcome == report.outcome, report
         assert bool(on_time) == report.is_on_time, report
 
 
-def _sums(built: Built, form: str, key: str) -> dict[tuple[str, str], float]:
+def _sums(built: DemoProvince, form: str, key: str) -> dict[tuple[str, str], float]:
     def of(report: ExpectedReport) -> bool:
         return report.form == form and bool(report.sums)
 
@@ -131,7 +104,7 @@ def _sums(built: Built, form: str, key: str) -> dict[tuple[str, str], float]:
     ],
 )
 def test_marts_equal_what_was_written_into_the_workbooks(
-    built: Built, mart: str, column: str, form: str, key: str
+    built: DemoProvince, mart: str, column: str, form: str, key: str
 ) -> None:
     totals = {
         (period, county): float(total)
@@ -156,7 +129,7 @@ ACCEPTED = """
 """
 
 
-def test_the_shortage_mart_equals_a_hand_computation_over_accepted_rows(built: Built) -> None:
+def test_the_shortage_mart_equals_a_hand_computation_over_accepted_rows(built: DemoProvince) -> None:
     by_hand = query(
         ACCEPTED
         + """
@@ -184,7 +157,7 @@ def test_the_shortage_mart_equals_a_hand_computation_over_accepted_rows(built: B
     assert summary == by_hand
 
 
-def test_brands_and_their_coverage_equal_a_hand_computation_over_accepted_rows(built: Built) -> None:
+def test_brands_and_their_coverage_equal_a_hand_computation_over_accepted_rows(built: DemoProvince) -> None:
     by_hand = query(
         ACCEPTED
         + """
@@ -192,12 +165,13 @@ def test_brands_and_their_coverage_equal_a_hand_computation_over_accepted_rows(b
             select period, county_code, brand_name, status, employed, category
             from raw.brand_registry where submission_id in (select submission_id from accepted)
         )
-        -- the demo writes a brand's name alike in every month; January's brands stay known in February
+        -- the demo writes a brand's name alike in every month; January's brands stay known afterwards
         , known as (
-            select '2026-01' as period, county_code, brand_name, status from sent where period = '2026-01'
-            union all
-            select '2026-02', county_code, brand_name, (array_agg(status order by period desc))[1]
-            from sent group by county_code, brand_name
+            select distinct on (months.period, sent.county_code, sent.brand_name)
+                months.period, sent.county_code, sent.brand_name, sent.status
+            from (select distinct period from sent) as months
+            inner join sent on sent.period <= months.period
+            order by months.period, sent.county_code, sent.brand_name, sent.period desc
         )
         select period, county_code, count(*) from known where status in ('在库', '预警') group by 1, 2 order by 1, 2
         """
@@ -210,14 +184,14 @@ def test_brands_and_their_coverage_equal_a_hand_computation_over_accepted_rows(b
     assert query(
         "select period, counties, covered_counties, reporting_counties, round(coverage_rate, 6)"
         " from marts.mart_brand_coverage where level = 'province' order by 1"
-    ) == [("2026-01", 111, 11, 12, Decimal("0.099099")), ("2026-02", 111, 11, 12, Decimal("0.099099"))]
+    ) == [(one, 111, 11, 12, Decimal("0.099099")) for one in PERIODS]
     assert query(
         "select brand_name, months_without_report, last_known_status, employed_persons from marts.fct_brand_month"
         " where period = '2026-02' and not is_reported"
     ) == [("演示荔乡编织娘", 1, "在库", None)]
 
 
-def test_planted_brands_meet_the_rules_they_are_planted_for(built: Built) -> None:
+def test_planted_brands_meet_the_rules_they_are_planted_for(built: DemoProvince) -> None:
     met = {
         (brand, rule): suggested
         for brand, rule, suggested in query(
@@ -235,7 +209,7 @@ def test_planted_brands_meet_the_rules_they_are_planted_for(built: Built) -> Non
     assert streak == [(1, 2)]
 
 
-def test_planted_lines_raise_their_alerts(built: Built) -> None:
+def test_planted_lines_raise_their_alerts(built: DemoProvince) -> None:
     planted = {(one.period, one.reporter_code, one.alert) for one in built.manifest.planted if one.alert}
     assert {rule for _, _, rule in planted} == {
         "apprentice_or_upgrade",
@@ -246,7 +220,7 @@ def test_planted_lines_raise_their_alerts(built: Built) -> None:
     assert planted <= set(query("select period, county_code, rule from marts.mart_subsidy_alerts"))
 
 
-def test_apprenticeship_classes_run_as_their_claims_say(built: Built) -> None:
+def test_apprenticeship_classes_run_as_their_claims_say(built: DemoProvince) -> None:
     """Every advance names a class of the ledger, of the same enterprise and number of apprentices."""
     advances = query(
         ACCEPTED
@@ -264,7 +238,7 @@ def test_apprenticeship_classes_run_as_their_claims_say(built: Built) -> None:
     assert all(same_enterprise and same_persons for _, _, same_enterprise, same_persons in advances), advances
 
 
-def test_progress_is_reported_against_targets(built: Built) -> None:
+def test_progress_is_reported_against_targets(built: DemoProvince) -> None:
     rows = query(
         ACCEPTED
         + """
@@ -278,7 +252,7 @@ def test_progress_is_reported_against_targets(built: Built) -> None:
     ) == [("gx_bagui_brand_2021",), ("gx_workforce_2022",), ("qz_bagui_brand_2022",)]
 
 
-def test_like_for_like_leaves_out_the_counties_missing_in_either_month(built: Built) -> None:
+def test_like_for_like_leaves_out_the_counties_missing_in_either_month(built: DemoProvince) -> None:
     [(change, this, last)] = query(
         ACCEPTED
         + """
@@ -302,7 +276,7 @@ def test_like_for_like_leaves_out_the_counties_missing_in_either_month(built: Bu
     assert float(plain) != pytest.approx(float(change))
 
 
-def test_missing_counties_are_named_and_lower_the_coverage_in_the_report(built: Built) -> None:
+def test_missing_counties_are_named_and_lower_the_coverage_in_the_report(built: DemoProvince) -> None:
     text = built.reports["2026-02"]["html"].read_text(encoding="utf-8")
     assert "东兴市、容县、田阳区" in text
     assert "未报送" in text
@@ -310,7 +284,7 @@ def test_missing_counties_are_named_and_lower_the_coverage_in_the_report(built: 
     assert "演示数据" in text
 
 
-def test_personal_data_stay_out_of_findings_marts_and_reports(built: Built) -> None:
+def test_personal_data_stay_out_of_findings_marts_and_reports(built: DemoProvince) -> None:
     numbers = [
         row[0]
         for row in query(
@@ -329,7 +303,7 @@ def test_personal_data_stay_out_of_findings_marts_and_reports(built: Built) -> N
     assert columns.isdisjoint({"person_id", "person_name", "account", "phone", "contact"})
 
 
-def test_building_again_changes_no_mart_and_no_report_byte(built: Built) -> None:
+def test_building_again_changes_no_mart_and_no_report_byte(built: DemoProvince) -> None:
     def checksums() -> list[tuple[Any, ...]]:
         names = [
             row[0] for row in query("select table_name from information_schema.tables where table_schema = 'marts'")
@@ -347,4 +321,4 @@ def test_building_again_changes_no_mart_and_no_report_byte(built: Built) -> None
     deliver(render(check_gate("2026-01")))
     assert checksums() == before
     assert {path: path.read_bytes() for path in files} == files
-    assert query("select period, issue_no from intake.publication order by 1") == [("2026-01", 0), ("2026-02", 0)]
+    assert query("select period, issue_no from intake.publication order by 1") == [(one, 0) for one in PERIODS]
