@@ -22,6 +22,11 @@ LAYERS = {
     "marts/facts": "fct_",
     "marts/reporting": "mart_",
 }
+READERS = {
+    "monthly_report": "include/report/sql/figures/*.sql",
+    "apprenticeship_return": "include/exports/sql/*.sql",
+    "office_questions": "docs/querying.md",
+}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -86,6 +91,24 @@ def test_marts_have_contract_key_and_maturity(models: list[dict[str, Any]]) -> N
 
 
 @pytest.mark.slow
+def test_marts_have_unit_tests_and_their_references_are_tested(
+    manifest: dict[str, Any], models: list[dict[str, Any]]
+) -> None:
+    unit_tested = {one["model"] for one in manifest["unit_tests"].values()}
+    tested = {
+        node["attached_node"]: {one["column"] for one in node["test_metadata"]["kwargs"]["references"]}
+        for node in manifest["nodes"].values()
+        if (node.get("test_metadata") or {}).get("name") == "references_hold"
+    }
+    for model in models:
+        if model["name"].startswith("mart_"):
+            assert model["name"] in unit_tested
+        if model["schema"] == "marts" and not model["name"].startswith("dim_"):
+            referring = {"county_code", "reporter_code", "industry_code", "occupation_code", "item_code", "target_id"}
+            assert referring & set(model["columns"]) <= tested[model["unique_id"]], model["name"]
+
+
+@pytest.mark.slow
 def test_only_staging_reads_sources(models: list[dict[str, Any]]) -> None:
     for model in models:
         reads = {name.split(".")[0] for name in model["depends_on"]["nodes"]}
@@ -98,9 +121,16 @@ def test_only_staging_reads_sources(models: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.slow
-def test_the_report_is_an_exposure(manifest: dict[str, Any]) -> None:
-    (exposure,) = manifest["exposures"].values()
-    assert "model.labour_reporting.mart_labour_shortage_summary" in exposure["depends_on"]["nodes"]
+@pytest.mark.parametrize(("exposure", "files"), READERS.items(), ids=list(READERS))
+def test_exposures_list_what_their_readers_read(manifest: dict[str, Any], exposure: str, files: str) -> None:
+    named = manifest["exposures"][f"exposure.labour_reporting.{exposure}"]["depends_on"]["nodes"]
+    read = {
+        name
+        for path in sorted(PROJECT_ROOT.glob(files))
+        for name in re.findall(r"\b(?:marts|reference)\.(\w+)", path.read_text("utf-8"))
+    }
+    assert {one.split(".")[-1] for one in named} == read - {"trace"}
+    assert len(manifest["exposures"]) == len(READERS)
 
 
 @pytest.mark.slow
