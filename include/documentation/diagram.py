@@ -1,7 +1,7 @@
 """The entity-relationship diagram of the marts, drawn from the manifest as one SVG.
 
-Dimensions stand on the left, facts and marts on the right; a line is a reference that every build tests. Boxes are put
-in the order that keeps lines short (each beside the mean position of what it refers to).
+Dimensions stand in the middle, facts on the left and marts on the right; a line is a reference that every build tests.
+Boxes are put in the order that keeps lines short (each beside the mean position of what it refers to).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from include.documentation.model import Reference, TableDescription, tables_of
 
 _LINE, _HEAD, _GAP, _TOP = 17, 40, 18, 92
 _WIDTH = 300
-_LEFT = {"dimension": 30, "fact": 640, "mart": 1010}
+# Dimensions stand between facts and marts, so that no line runs behind a box.
+_LEFT = {"fact": 30, "dimension": 560, "mart": 1090}
 _MARGIN = 30
 # Paul Tol's "muted" scheme, told apart by the colour-blind too.
 _COLOURS = (
@@ -98,19 +99,22 @@ def diagram(manifest: Mapping[str, Any]) -> str:
 def _boxes(tables: Sequence[TableDescription]) -> dict[str, Box]:
     columns = _ordered(tables)
     colours = {one.name: _COLOURS[place % len(_COLOURS)] for place, one in enumerate(columns["dimension"])}
+    heights = {one.name: _HEAD + _LINE * len(_shown(one)) + 6 for one in tables}
+    filled = {kind: sum(heights[one.name] for one in column) for kind, column in columns.items()}
+    longest = max((filled[kind] + _GAP * len(column) for kind, column in columns.items()), default=0)
     boxes: dict[str, Box] = {}
     for kind, x in _LEFT.items():
         y = _TOP
+        # Every column is spread over the whole height.
+        gap = max(_GAP, (longest - filled[kind]) // max(len(columns[kind]), 1))
         for table in columns[kind]:
-            names = _shown(table)
             lines = tuple(
-                Line(name, name in table.key, y + _HEAD + _LINE * place + 12) for place, name in enumerate(names)
+                Line(name, name in table.key, y + _HEAD + _LINE * place + 12)
+                for place, name in enumerate(_shown(table))
             )
-            height = _HEAD + _LINE * len(names) + 6
-            boxes[table.name] = Box(
-                table, _subtitle(table), x, y, _WIDTH, height, lines, colours.get(table.name, "#555555")
-            )
-            y += height + _GAP
+            colour = colours.get(table.name, "#555555")
+            boxes[table.name] = Box(table, _subtitle(table), x, y, _WIDTH, heights[table.name], lines, colour)
+            y += heights[table.name] + gap
     return boxes
 
 
@@ -156,12 +160,16 @@ def _edges(boxes: Mapping[str, Box]) -> list[Edge]:
     for box in boxes.values():
         for reference in _drawn(box.table, boxes):
             target = boxes[reference.to]
-            start_x, start_y = box.x, box.middle_of(reference.column)
-            end_x, end_y = target.x + target.width, target.middle_of(reference.to_column)
-            bend = max(60, (start_x - end_x) // 2)
+            # Out of the side that faces the other box; within the dimensions' own column, out and in on the right.
+            away = 1 if box.x <= target.x else -1
+            back = 1 if box.x == target.x else -away
+            start_x, start_y = box.x + (box.width if away > 0 else 0), box.middle_of(reference.column)
+            end_x, end_y = target.x + (target.width if back > 0 else 0), target.middle_of(reference.to_column)
+            bend = max(60, abs(end_x - start_x) // 2)
             edges.append(
                 Edge(
-                    f"M{start_x},{start_y} C{start_x - bend},{start_y} {end_x + bend},{end_y} {end_x},{end_y}",
+                    f"M{start_x},{start_y} C{start_x + away * bend},{start_y}"
+                    f" {end_x + back * bend},{end_y} {end_x},{end_y}",
                     target.colour,
                     f"{box.table.name}.{reference.column} → {reference.to}.{reference.to_column}",
                 )

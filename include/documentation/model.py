@@ -100,7 +100,7 @@ def _references(node_id: str, nodes: Mapping[str, Any]) -> set[Reference]:
     found = set()
     for node in nodes.values():
         test = node.get("test_metadata") or {}
-        if node["resource_type"] != "test" or node["attached_node"] != node_id:
+        if node["resource_type"] != "test" or node.get("attached_node") != node_id:
             continue
         if test["name"] == _REFERENCES_TEST:
             found |= {_reference(one["column"], one) for one in test["kwargs"]["references"]}
