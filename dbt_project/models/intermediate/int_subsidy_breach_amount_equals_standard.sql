@@ -47,10 +47,7 @@ dated as (
 -- the ledger does not state (级别、企业规模) all stay possible.
 applicable as (
     select
-        dated.submission_id,
-        dated.sheet,
-        dated.source_row,
-        dated.source_column,
+        dated.*,
         standards.amount,
         standards.amount_kind,
         standards.is_verified,
@@ -74,51 +71,37 @@ applicable as (
             and (standards.level is null or dated.level = standards.level)
 ),
 
+-- Looked at line by line through a window: joined back to the claims, a month would cost the square of its lines.
 in_force as (
     select
-        submission_id,
-        sheet,
-        source_row,
-        source_column,
-        min(amount) as lowest,
-        max(amount) as highest,
+        applicable.*,
         string_agg(
-            case when amount_kind = 'cap' then '≤' else '' end || amount::numeric(18, 2), ' / ' order by amount
-        ) as amounts,
-        bool_and(is_verified) as is_verified
+            case when applicable.amount_kind = 'cap' then '≤' else '' end || applicable.amount::numeric(18, 2), ' / '
+        ) over line as amounts,
+        max(applicable.amount) over line as highest,
+        bool_and(applicable.is_verified) over line as are_verified,
+        bool_or(
+            abs(applicable.standard_yuan - applicable.amount) <= rules.value::numeric
+            or (applicable.amount_kind = 'cap' and applicable.standard_yuan < applicable.amount)
+        ) over line as is_like_one,
+        row_number() over line as standard_no
     from applicable
-    where nearness = 1
-    group by submission_id, sheet, source_row, source_column
+    cross join rules
+    where applicable.nearness = 1
+    window
+        line as (
+            partition by
+                applicable.submission_id, applicable.sheet, applicable.source_row, applicable.source_column
+            order by applicable.amount, applicable.amount_kind
+            rows between unbounded preceding and unbounded following
+        )
 ),
 
 unlike as (
-    select
-        dated.*,
-        in_force.amounts,
-        in_force.highest,
-        in_force.is_verified
-    from dated
-    inner join in_force
-        on
-            dated.submission_id = in_force.submission_id
-            and dated.sheet = in_force.sheet
-            and dated.source_row = in_force.source_row
-            and dated.source_column = in_force.source_column
-    cross join rules
+    select * from in_force
     where
-        not exists (
-            select 1 from applicable
-            where
-                applicable.nearness = 1
-                and applicable.submission_id = dated.submission_id
-                and applicable.sheet = dated.sheet
-                and applicable.source_row = dated.source_row
-                and applicable.source_column = dated.source_column
-                and (
-                    abs(dated.standard_yuan - applicable.amount) <= rules.value::numeric
-                    or (applicable.amount_kind = 'cap' and dated.standard_yuan < applicable.amount)
-                )
-        )
+        standard_no = 1
+        and not is_like_one
 ),
 
 final as (
@@ -150,10 +133,8 @@ final as (
         unlike.amounts as expected_value,
         unlike.standard_yuan::text as actual_value,
         (abs(unlike.standard_yuan - unlike.highest) * unlike.quantity)::numeric(18, 2) as at_stake_yuan,
-        unlike.is_verified
+        unlike.are_verified as is_verified
     from unlike
-    where
-        unlike.standard_yuan is not null
 )
 
 select * from final

@@ -16,11 +16,12 @@ workdays as (
     select * from {{ ref('workdays') }}
 ),
 
+-- Read on its own: taken from the import above, the calendar would be gone through once a claim.
 month_end as (
     select
         day,
         working_day_number
-    from workdays
+    from {{ ref('workdays') }}
     where day = ('{{ run_period() }}-01'::date + interval '1 month - 1 day')::date
 ),
 
