@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             conn.read_only = True
             if options.list:
                 return _list(conn, options.mart)
-            if options.random:
+            if options.random is not None:
                 return _random(conn, options.random, options.seed)
             return _one(conn, options)
     except (TraceError, PeriodError) as error:
@@ -164,6 +164,8 @@ def _list(conn: psycopg.Connection[Any], mart: str | None) -> int:
 
 
 def _random(conn: psycopg.Connection[Any], number: int, seed: int) -> int:
+    if number < 1:
+        raise TraceError(f"--random {number} draws nothing: write how many figures, e.g. --random 10")
     words = texts()
     measures = load_measures(conn)
     print(words["drawn"].format(number=number, seed=seed))

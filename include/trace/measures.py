@@ -21,7 +21,8 @@ class Measure:
 
     Attributes:
         kind: ``additive`` (the cells add up to it), ``distinct``, ``statistic``, ``value`` (they do not, but stand
-            behind it), ``ratio``, ``difference`` (made of other measures) or ``external`` (from no form).
+            behind it), ``ratio``, ``difference`` (made of other measures), ``derived`` (by a rule or a model) or
+            ``external`` (from no form).
         made_of: measures of the same mart a ratio or a difference is made of.
         fact: fact table its lines stand in, ``None`` when it has none.
         form: form of the cells; ``None`` where the trace ends at the file.

@@ -514,6 +514,7 @@ def test_the_command_prints_a_figure_with_its_cells(
         ({"--filter": "colour=red"}, "has no column colour: filter by period, county_code"),
         ({"--filter": "industry_code"}, "write COLUMN=VALUE"),
         ({"--measure": ""}, "--measure not given"),
+        ({"--random": "0"}, "write how many figures"),
     ],
 )
 def test_a_question_that_cannot_be_answered_says_what_to_do(
