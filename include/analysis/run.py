@@ -17,13 +17,14 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from include.analysis.cooperation import Suggestion, suggest
+from include.analysis.cooperation import Suggestion, UnknownCityError, suggest
 from include.analysis.distance import distances_m
 from include.analysis.forecasting import MethodFailedError, forecast, seasonal_naive
 from include.analysis.history import Reports, panels, series
-from include.analysis.parameters import Parameters, load_parameters
+from include.analysis.parameters import ParameterError, Parameters, load_parameters
 from include.intake.calendar import PeriodError, check_period
-from include.warehouse.connection import connect
+from include.warehouse.connection import WarehouseUnreachableError, connect
+from include.warehouse.embedded import EmbeddedPostgresError
 
 log = logging.getLogger(__name__)
 
@@ -299,7 +300,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("period", help="reporting period, e.g. 2026-10")
     try:
         print(analyse(parser.parse_args(arguments).period))
-    except (PeriodError, NotPreparedError) as error:
+    except (
+        PeriodError, NotPreparedError, UnknownCityError, ParameterError, WarehouseUnreachableError,
+        EmbeddedPostgresError,
+    ) as error:  # fmt: skip
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -205,6 +205,15 @@ def built_periods(conn: psycopg.Connection) -> list[str]:
     return [row[0] for row in conn.execute("select period from intake.build order by period")]
 
 
+def changed_builds(conn: psycopg.Connection) -> list[str]:
+    """Periods whose marts were built from other data than the ledger holds now, oldest first."""
+    rows = conn.execute(
+        "select build.period from intake.build inner join intake.period_input as this on build.period = this.period"
+        " where build.input_hash <> this.input_hash order by build.period"
+    )
+    return [row[0] for row in rows]
+
+
 def built_input(conn: psycopg.Connection, period: str) -> str | None:
     """Digest of the ledger that the period's marts were last built from; ``None`` when they never were."""
     row = conn.execute("select input_hash from intake.build where period = %s", (period,)).fetchone()

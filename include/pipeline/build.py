@@ -148,12 +148,15 @@ def _submission(receipt: entries.Receipt, form: FormReading, reporter: Reporter)
 
 
 def build_marts(period: str, run_key: str = "by hand", seconds: Mapping[str, float] | None = None) -> dict[str, Any]:
-    """Build the marts of the period, of earlier ones never built, and of later ones that stand on changed data.
+    """Build the marts of the period, of earlier ones that are not up to date, and of later ones on changed data.
 
     A month's comparisons look back at what the marts hold of earlier months, so months are built oldest first: an
-    earlier month with submissions that was never built comes before it, and a correction of March is also a change of
-    April. Later months built already are built again when their own input changed, and all of them when this month's
-    did or it was never built: they were made from a month that held something else.
+    earlier month with submissions that was never built, or whose correction was loaded and not built yet, comes before
+    it with all that follow, and a correction of March is also a change of April. Later months built already are built
+    again when their own input changed, and all of them when this month's or an earlier one's did: they were made from
+    a month that held something else.
+
+    A month that cannot be built holds the later ones back: its error names it, and them.
 
     Returns:
         ``{"period", "periods": [all periods rebuilt, oldest first], "seconds": {...}}``.
@@ -162,7 +165,7 @@ def build_marts(period: str, run_key: str = "by hand", seconds: Mapping[str, flo
         include.warehouse.dbt.MartBuildFailed: a model or a data test failed; the message names it.
     """
     from include.analysis.run import analyse
-    from include.warehouse.dbt import dbt_build, prepare, unbuilt_before
+    from include.warehouse.dbt import dbt_build, holding_back, prepare
 
     started = time.monotonic()
     check_period(period)
@@ -172,17 +175,18 @@ def build_marts(period: str, run_key: str = "by hand", seconds: Mapping[str, flo
         entries.sync_reporters(conn, reporters)
         open_period(conn, period, reporters, rules, datetime.now(SHANGHAI))
         conn.commit()
-        earlier = unbuilt_before(conn, period)
-        later = _later(conn, earlier[0] if earlier else period, period)
+        earlier = _earlier(conn, period)
+        later = _later(conn, period, is_past_changed=bool(earlier))
     spent = dict(seconds or {})
     built = [*earlier, period, *later]
-    for target in built:
+    for number, target in enumerate(built, start=1):
         with connect() as conn:
             digest = entries.input_hash(conn, target)
         began = time.monotonic()
-        prepare(target)
-        analyse(target)
-        dbt_build(target)
+        with holding_back(built[number:]):
+            prepare(target)
+            analyse(target)
+            dbt_build(target)
         took = {**(spent if target == period else {}), "dbt": round(time.monotonic() - began, 2)}
         with connect() as conn:
             entries.record_build(conn, target, run_key, digest, took)
@@ -195,12 +199,23 @@ def build_marts(period: str, run_key: str = "by hand", seconds: Mapping[str, flo
     }
 
 
-def _later(conn: psycopg.Connection[Any], first: str, period: str) -> list[str]:
-    """Periods after ``period``, built already, that must be built again once ``first`` and ``period`` are."""
+def _earlier(conn: psycopg.Connection[Any], period: str) -> list[str]:
+    """Periods to be built before ``period``, oldest first: all from the first that is not up to date."""
+    from include.warehouse.dbt import unbuilt_before
+
+    unbuilt = unbuilt_before(conn, period)
+    stale = [*unbuilt, *(one for one in entries.changed_builds(conn) if one < period)]
+    if not stale:
+        return []
+    return sorted({*unbuilt, *(one for one in entries.built_periods(conn) if min(stale) <= one < period)})
+
+
+def _later(conn: psycopg.Connection[Any], period: str, *, is_past_changed: bool) -> list[str]:
+    """Periods after ``period``, built already, that must be built again once it and those before it are."""
     standing = [one for one in entries.built_periods(conn) if one > period]
     if not standing:
         return []
-    if any(entries.built_input(conn, one) != entries.input_hash(conn, one) for one in {first, period}):
+    if is_past_changed or entries.built_input(conn, period) != entries.input_hash(conn, period):
         return standing
     outdated = set(entries.outdated_periods(conn))
     return [one for one in standing if one in outdated]

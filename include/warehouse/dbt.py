@@ -25,7 +25,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from include.intake.calendar import PeriodError, check_period
 from include.settings import PROJECT_ROOT, get_settings
-from include.warehouse.connection import connect, warehouse_url
+from include.warehouse.connection import WarehouseUnreachableError, connect, warehouse_url
+from include.warehouse.embedded import EmbeddedPostgresError
 
 PREPARED = "tag:prepared"
 MONTHLY = "tag:monthly"
@@ -105,6 +106,7 @@ class MartBuildFailed(RuntimeError):
 
     Attributes:
         period: the period that was built.
+        waiting: periods that were not built because of it, oldest first.
         failed: results of the nodes that failed.
         is_passing: every failure comes from a lock or a lost connection, so the same build may be retried;
             otherwise the data or the SQL must be mended first.
@@ -112,6 +114,7 @@ class MartBuildFailed(RuntimeError):
 
     def __init__(self, period: str, failed: Sequence[NodeResult], total: int, log: Path) -> None:
         self.period = period
+        self.waiting: tuple[str, ...] = ()
         self.failed = tuple(failed)
         self.is_passing = all(_is_passing(node.message) for node in failed)
         named = "; ".join(f"{node.name} ({node.resource_type}: {_first_line(node.message)})" for node in failed)
@@ -126,9 +129,27 @@ class MartBuildFailed(RuntimeError):
             f"intake.model_result where period = '{period}' and status in ('error', 'fail'); log: {_shown(log)}. {mend}"
         )
 
+    def __str__(self) -> str:
+        if not self.waiting:
+            return super().__str__()
+        return (
+            f"{super().__str__()} Not built because of it: {', '.join(self.waiting)}, which would look back at wrong "
+            f"figures; the build that failed goes on with them when it is run again after {self.period} is mended."
+        )
+
 
 class DbtNotRunError(RuntimeError):
     """dbt ended before it ran any node: the project does not parse, or the warehouse cannot be reached."""
+
+
+@contextmanager
+def holding_back(periods: Sequence[str]) -> Iterator[None]:
+    """A build that fails within names these periods as waiting for it."""
+    try:
+        yield
+    except MartBuildFailed as error:
+        error.waiting = tuple(sorted({*error.waiting, *periods} - {error.period}))
+        raise
 
 
 def dbt_build(period: str, *, select: str | None = None, full_refresh: bool = False) -> BuildResult:
@@ -148,7 +169,7 @@ def dbt_build(period: str, *, select: str | None = None, full_refresh: bool = Fa
         select: dbt selection instead of everything monthly, e.g. ``fct_training_need+``. What holds no period is left
             out whatever it says: to replace one view is to drop every view that stands on it.
         full_refresh: recreate the tables (after a change of column types or a new look-back) and build every period of
-            the ledger anew, oldest first.
+            the ledger anew, oldest first, analyses included: those of an older version may lack what the marts want.
 
     Raises:
         PeriodError: the period is not a month.
@@ -161,15 +182,11 @@ def dbt_build(period: str, *, select: str | None = None, full_refresh: bool = Fa
     with connect(autocommit=True) as conn, _alone(conn):
         prepared = not _is_prepared(conn)
         if full_refresh:
-            first, *others = sorted({period, *_ledger_periods(conn)})
-            # Nothing counts as built any more until it has been built from the recreated tables.
-            conn.execute("delete from intake.model_result where resource_type = 'model'")
-            nodes = {first: _first_build(conn, first, prepared, select, full_refresh=True)}
-            nodes |= {other: _build(conn, other, select) for other in others}
-            return BuildResult(period, True, round(time.monotonic() - started, 3), prepared, nodes[period])
+            return _rebuild(conn, period, select, prepared, started)
         earlier = unbuilt_before(conn, period)
         for number, one in enumerate(earlier):
-            _first_build(conn, one, prepared and number == 0, None)
+            with holding_back([*earlier[number + 1 :], period]):
+                _first_build(conn, one, prepared and number == 0, None)
         done = _first_build(conn, period, prepared and not earlier, select)
     return BuildResult(period, True, round(time.monotonic() - started, 3), prepared, done, tuple(earlier))
 
@@ -269,15 +286,33 @@ def _prepare(conn: psycopg.Connection[Any], period: str, *selection: str) -> tup
     return _checked(period, nodes)
 
 
+def _rebuild(
+    conn: psycopg.Connection[Any], period: str, select: str | None, prepared: bool, started: float
+) -> BuildResult:
+    from include.analysis.run import analyse
+
+    periods = sorted({period, *_ledger_periods(conn)})
+    if prepared:
+        _prepare(conn, periods[0], PREPARED)
+    # Nothing counts as built any more until it has been built from the recreated tables.
+    conn.execute("delete from intake.model_result where resource_type = 'model'")
+    nodes = {}
+    for number, one in enumerate(periods):
+        with holding_back(periods[number + 1 :]):
+            analyse(one)
+            nodes[one] = _build(conn, one, select, full_refresh=number == 0)
+    return BuildResult(period, True, round(time.monotonic() - started, 3), prepared, nodes[period])
+
+
 def _first_build(
-    conn: psycopg.Connection[Any], period: str, prepared: bool, select: str | None, full_refresh: bool = False
+    conn: psycopg.Connection[Any], period: str, prepared: bool, select: str | None
 ) -> tuple[NodeResult, ...]:
     """The first build after the project changed: what holds no period is set up with it."""
-    if prepared and select is None and not full_refresh:
+    if prepared and select is None:
         return _prepare(conn, period, PREPARED, MONTHLY)
     if prepared:
         _prepare(conn, period, PREPARED)
-    return _build(conn, period, select, full_refresh)
+    return _build(conn, period, select)
 
 
 def _build(
@@ -453,7 +488,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         result = dbt_build(options.period, select=options.select, full_refresh=options.full_refresh)
-    except (PeriodError, MartBuildFailed, DbtNotRunError) as error:
+    except (
+        PeriodError, MartBuildFailed, DbtNotRunError, WarehouseUnreachableError, EmbeddedPostgresError
+    ) as error:  # fmt: skip
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{result.period}: {len(result.models)} models, {len(result.nodes)} nodes in {result.seconds:.1f} s")

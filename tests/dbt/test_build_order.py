@@ -126,10 +126,25 @@ def test_a_correction_takes_back_a_version(at_work: None) -> None:
     assert versions("E1") == [(1, ALUMINIUM, "2026-01", None, True, "2026-01")]
 
 
+def test_a_correction_loaded_but_not_built_comes_before_the_month_asked_for(at_work: None) -> None:
+    """Otherwise March would look back at the February of before, and count as built from the corrected one."""
+    with connect() as conn:
+        conn.execute("update raw.enterprise_status set industry = '糖' where period = '2026-02' and uscc = 'E1'")
+        conn.execute(
+            "update intake.submission set received_at = received_at + interval '1 hour' where period = '2026-02'"
+        )
+    assert build_marts("2026-03")["periods"] == ["2026-02", "2026-03"]
+    assert [version[1] for version in versions("E1")] == [ALUMINIUM, SUGAR, ALUMINIUM]
+    assert build_marts("2026-03")["periods"] == ["2026-03"]
+
+
 def test_a_full_refresh_equals_the_incremental_builds_row_for_row(at_work: None) -> None:
     with connect() as conn:
         incremental = table_checksums(conn)
+        # As in a warehouse whose months were built before there were analyses.
+        conn.execute("truncate analysis.labour_cooperation, analysis.shortage_series")
     assert {name.split("_")[0] for name in incremental} == {"dim", "fct", "mart"}
+    assert not incremental["mart_labour_cooperation"].startswith("0:")
     assert dbt_build("2026-02", full_refresh=True).period == "2026-02"
     with connect() as conn:
         assert table_checksums(conn) == incremental
