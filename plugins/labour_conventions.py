@@ -23,6 +23,7 @@ RETRY_ONLY_WHAT_PASSES = ExceptionRetryPolicy(
             exception=[
                 "psycopg.OperationalError",
                 "include.warehouse.connection.WarehouseUnreachableError",
+                "include.warehouse.dbt.MartBuildInterrupted",
                 ConnectionError,
                 TimeoutError,
             ],

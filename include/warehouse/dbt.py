@@ -138,6 +138,10 @@ class MartBuildFailed(RuntimeError):
         )
 
 
+class MartBuildInterrupted(MartBuildFailed):
+    """Every failure came from a lock or a lost connection: the DAGs try the same build again."""
+
+
 class DbtNotRunError(RuntimeError):
     """dbt ended before it ran any node: the project does not parse, or the warehouse cannot be reached."""
 
@@ -454,7 +458,8 @@ def _record(conn: psycopg.Connection[Any], period: str, nodes: Iterable[NodeResu
 def _checked(period: str, nodes: tuple[NodeResult, ...]) -> tuple[NodeResult, ...]:
     failed = [node for node in nodes if node.is_failed]
     if failed:
-        raise MartBuildFailed(period, failed, len(nodes), _log())
+        is_passing = all(_is_passing(node.message) for node in failed)
+        raise (MartBuildInterrupted if is_passing else MartBuildFailed)(period, failed, len(nodes), _log())
     if not nodes:
         raise DbtNotRunError(f"dbt of {period} selected no node; check the selection (log: {_shown(_log())})")
     return nodes

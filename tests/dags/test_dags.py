@@ -75,13 +75,17 @@ def test_data_errors_are_not_retried_and_lost_connections_are(dags: dict[str, An
     from airflow.sdk import RetryAction
 
     from include.warehouse.connection import WarehouseUnreachableError
+    from include.warehouse.dbt import MartBuildFailed, MartBuildInterrupted
 
+    build = ("2026-03", [], 9, Path("dbt.log"))
     for task in dags[dag_id].tasks:
         policy = task.partial_kwargs["retry_policy"] if task.is_mapped else task.retry_policy
         lost = (psycopg.OperationalError(), WarehouseUnreachableError(), ConnectionResetError(), TimeoutError())
-        for passing in (*lost, psycopg.errors.DeadlockDetected(), psycopg.errors.LockNotAvailable()):
+        locked = (psycopg.errors.DeadlockDetected(), psycopg.errors.LockNotAvailable(), MartBuildInterrupted(*build))
+        for passing in (*lost, *locked):
             assert policy.evaluate(passing, 1, 2).action is RetryAction.RETRY
-        for lasting in (ValueError("bad cell"), psycopg.errors.UniqueViolation(), KeyError("header"), AssertionError()):
+        bug = (KeyError("header"), AssertionError(), MartBuildFailed(*build))
+        for lasting in (ValueError("bad cell"), psycopg.errors.UniqueViolation(), *bug):
             assert policy.evaluate(lasting, 1, 2).action is RetryAction.FAIL
         assert (task.partial_kwargs["retries"] if task.is_mapped else task.retries) == 2
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from include.warehouse.dbt import MartBuildFailed, NodeResult, holding_back
+from include.warehouse.dbt import MartBuildFailed, MartBuildInterrupted, NodeResult, _checked, holding_back
 
 BROKEN = NodeResult("model.labour_reporting.fct_training_need", "model", "error", 0.1, None, None, "Error\n  overflow")
 
@@ -30,3 +31,12 @@ def test_a_month_does_not_wait_for_itself() -> None:
         raise failed("2026-04")
     assert caught.value.waiting == ()
     assert "Not built" not in str(caught.value)
+
+
+def test_only_a_build_that_met_nothing_but_locks_is_tried_again() -> None:
+    locked = replace(BROKEN, message="Database Error\n  deadlock detected")
+    with pytest.raises(MartBuildInterrupted, match="run the build again"):
+        _checked("2026-04", (locked,))
+    with pytest.raises(MartBuildFailed) as caught:
+        _checked("2026-04", (locked, BROKEN))
+    assert not isinstance(caught.value, MartBuildInterrupted)
