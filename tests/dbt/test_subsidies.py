@@ -254,6 +254,24 @@ def test_a_class_that_does_not_begin_is_an_alert_like_any_other(office: psycopg.
 
 
 @pytest.mark.slow
+def test_no_other_column_of_the_marts_holds_a_person_key(office: psycopg.Connection[Any]) -> None:
+    """Readers are refused the column person_key: what it holds may not stand inside another column."""
+    tables = office.execute("select tablename from pg_tables where schemaname = 'marts'").fetchall()
+    found = {}
+    for table in (row["tablename"] for row in tables):
+        (found[table],) = office.execute(
+            sql.SQL(
+                "select count(*) filter (where line::text ~ %(key)s) as anywhere,"
+                " count(*) filter (where (to_jsonb(line) - 'person_key')::text ~ %(key)s) as elsewhere"
+                " from marts.{} as line"
+            ).format(sql.Identifier(table)),
+            {"key": "again-in-another-city"},
+        ).fetchall()
+    assert found["fct_subsidy_breach_line"]["anywhere"] > 0
+    assert {table: row["elsewhere"] for table, row in found.items() if row["elsewhere"]} == {}
+
+
+@pytest.mark.slow
 def test_balances_are_carried_over_months_and_the_new_year(office: psycopg.Connection[Any]) -> None:
     rows = office.execute(
         "select period, outstanding_advance_yuan, paid_year_yuan from marts.fct_subsidy_balance"

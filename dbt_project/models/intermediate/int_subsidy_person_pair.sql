@@ -55,7 +55,7 @@ pairs as (
         )
 ),
 
--- What has been taken back by the end of the month was not enjoyed.
+-- What has been taken back by the end of the month was not enjoyed; what is only about to be taken back was.
 recovered as (
     select distinct
         lines.submission_id,
@@ -95,6 +95,7 @@ recovered as (
             where
                 ledger.person_key = lines.person_key
                 and ledger.is_recovery
+                and ledger.status in ('已拨付', '已追回')
                 and ledger.period between lines.period and '{{ run_period() }}'
             order by ledger.period
             offset 0

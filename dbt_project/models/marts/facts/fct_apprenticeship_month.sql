@@ -48,10 +48,17 @@ limits as (
 ),
 
 {% if is_incremental() %}
--- Months are built oldest first: last month's rows hold what was known of every class by then.
+-- Months are built oldest first: the latest earlier month, usually the last one, holds what was known of every class.
 last_month as (
-    select * from {{ this }}
-    where period = '{{ period_before(1) }}'
+    select
+        *,
+        {{ month_index("'" ~ run_period() ~ "'") }} - {{ month_index('period') }} as months_since
+    from {{ this }}
+    where
+        period = (
+            select max(earlier.period) from {{ this }} as earlier
+            where earlier.period < '{{ run_period() }}'
+        )
 ),
 
 -- A class that got its number this month was known by its papers before.
@@ -60,7 +67,7 @@ recognised as (
         reports.class_key,
         last_month.class_key as class_key_before,
         last_month.state as previous_state,
-        last_month.months_in_state as previous_months_in_state
+        last_month.months_in_state + last_month.months_since - 1 as previous_months_in_state
     from reports
     inner join last_month
         on last_month.class_key in (reports.class_key, reports.application_key)
@@ -77,7 +84,7 @@ carried as (
         recognised.class_key is null
         and (
             last_month.state <> 'settled'
-            or last_month.months_without_report < {{ var('settled_class_months') | int }}
+            or last_month.months_without_report + last_month.months_since <= {{ var('settled_class_months') | int }}
         )
 ),
 
@@ -100,9 +107,9 @@ classes as (
         {{ column }},
         {%- endfor %}
         reported_period,
-        months_without_report + 1 as months_without_report,
+        months_without_report + months_since as months_without_report,
         state as previous_state,
-        months_in_state as previous_months_in_state
+        months_in_state + months_since - 1 as previous_months_in_state
     from carried
 ),
 {% else %}

@@ -55,6 +55,7 @@ summed as (
         max(city_code) as city_code,
         max(item) as item,
         coalesce(sum(outstanding_advance_yuan), 0) as outstanding_advance_yuan,
+        coalesce(bool_or(outstanding_advance_yuan <> 0), false) as has_moved_or_stood,
         sum(paid_year_yuan) as paid_year_yuan,
         sum(recovered_year_yuan) as recovered_year_yuan
     from moved
@@ -75,8 +76,9 @@ final as (
         periods.data_maturity
     from summed
     cross join periods
+    -- A balance that came to 0 stands once more, as 0: were nothing left of the month, the next would take over an older one.
     where
-        summed.outstanding_advance_yuan <> 0
+        summed.has_moved_or_stood
         or num_nonnulls(summed.paid_year_yuan, summed.recovered_year_yuan) > 0
 )
 

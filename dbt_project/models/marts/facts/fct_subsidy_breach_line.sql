@@ -68,7 +68,10 @@ final as (
         md5(united.rule || ':' || united.breach_key) as alert_id,
         united.rule,
         united.aspect,
-        united.breach_key,
+        -- Readers who are not given person_key are not given it inside another column either.
+        coalesce(
+            replace(united.breach_key, united.person_key, md5(united.person_key)), united.breach_key
+        ) as breach_key,
         united.is_verified,
         united.form,
         united.line_period,

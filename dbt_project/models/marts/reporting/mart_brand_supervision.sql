@@ -46,14 +46,22 @@ previous as (
     {%- endif %}
 ),
 
+-- A standard holds for the places it was made for: the county, its city, its province or the nation.
 award as (
-    select max(amount) as cap_yuan
-    from {{ ref('subsidy_standards') }}
-    where
-        item = 'brand_creation_award'
-        and amount_kind = 'cap'
-        and to_char(valid_from, 'YYYY-MM') <= '{{ run_period() }}'
-        and (valid_to is null or to_char(valid_to, 'YYYY-MM') >= '{{ run_period() }}')
+    select
+        brands.brand_key,
+        max(standards.amount) as cap_yuan
+    from brands
+    inner join {{ ref('subsidy_standards') }} as standards
+        on
+            standards.region_code in (
+                brands.county_code, brands.city_code, left(brands.county_code, 2) || '0000', '000000'
+            )
+            and standards.item = 'brand_creation_award'
+            and standards.amount_kind = 'cap'
+            and to_char(standards.valid_from, 'YYYY-MM') <= '{{ run_period() }}'
+            and (standards.valid_to is null or to_char(standards.valid_to, 'YYYY-MM') >= '{{ run_period() }}')
+    group by brands.brand_key
 ),
 
 applicable as (
@@ -268,7 +276,7 @@ final as (
         on
             judged.brand_key = worded.brand_key
             and judged.rule = worded.rule
-    cross join award
+    left join award on judged.brand_key = award.brand_key
 )
 
 select * from final

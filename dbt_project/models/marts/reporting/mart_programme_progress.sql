@@ -177,7 +177,7 @@ places as (
     group by target_id, region_code, city_code, target_region_code, is_additive
 ),
 
--- A city's own report stands before the sum of its counties.
+-- A city's own report stands before the sum of its counties, and is whole whether or not they report.
 cities as (
     select
         target_id,
@@ -186,7 +186,11 @@ cities as (
         target_region_code,
         coalesce(max(value) filter (where region_code = city_code), sum(value)) as value,
         sum(reporting_reporters) as reporting_reporters,
-        sum(silent_reporters) as silent_reporters,
+        case
+            when count(value) filter (where region_code = city_code) > 0
+                then sum(silent_reporters) filter (where region_code = city_code)
+            else sum(silent_reporters)
+        end as silent_reporters,
         sum(not_comparable_lines) as not_comparable_lines,
         max(last_reported_period) as last_reported_period,
         count(value) filter (where region_code = city_code) = 0 as is_sum
