@@ -22,6 +22,7 @@ limit, or when a query does not run.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import re
@@ -245,9 +246,18 @@ def server_seconds() -> float:
         server = psutil.Process(conn.info.backend_pid).parent()
     assert server is not None
     deadline = time.monotonic() + 10
-    while any("idle" in "".join(child.cmdline()) for child in server.children()) and time.monotonic() < deadline:
+    while _has_sessions(server) and time.monotonic() < deadline:
         time.sleep(0.05)  # the session of a moment ago is still going
     return sum(server.cpu_times()[:4])
+
+
+def _has_sessions(server: psutil.Process) -> bool:
+    for child in server.children():
+        # a session that ends between the list and the look is none
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "idle" in "".join(child.cmdline()):
+                return True
+    return False
 
 
 def build(period: str) -> Month:
