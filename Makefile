@@ -57,9 +57,9 @@ apprenticeship: install ## the half-yearly apprenticeship return: PERIOD=2026-05
 	@[[ "$${PERIOD:-}" =~ ^[0-9]{4}-(0[1-9]|1[0-2])$$ ]] || { echo "error: name the reporting period: make apprenticeship PERIOD=2026-05 (请指定报告期 PERIOD=年-月)" >&2; exit 2; }
 	@$(BIN)/python -m include.exports.apprenticeship --period "$$PERIOD"
 
-# Two processes, a file of tests (or a group of them, tests/conftest.py) to each in turn: each has its own embedded PostgreSQL and state folder.
+# Two processes, a file of tests to each in turn: each has its own embedded PostgreSQL and state folder.
 test: install ## every test: unit, DAGs, dbt, integration (ARGS="-k name") | 运行全部测试
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations=5 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations=5 $(ARGS)
 
 corpus: install ## every way a workbook goes wrong, expected against actual | 报表疑难样本逐一核对
 	@$(BIN)/python -m tests.corpus report

@@ -61,21 +61,6 @@ hypothesis.settings.register_profile("project", deadline=None, derandomize=True,
 hypothesis.settings.load_profile("project")
 
 
-# Files of tests that share a costly fixture run in one process (`-n 2 --dist loadgroup`), every other one by itself.
-_TOGETHER = {
-    "test_build.py": "small province",
-    "test_mutations.py": "small province",
-    "test_project.py": "small province",
-    "test_province.py": "demo province",
-    "test_querying.py": "demo province",
-}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_TOGETHER.get(item.path.name, str(item.path))))
-
-
 def pytest_unconfigure() -> None:
     from include.warehouse import embedded
 
