@@ -117,7 +117,7 @@ class _Book:
         notes = texts()["table_notes"]
         lines = [
             (words["period"], wording.month_text(figures.period)),
-            (words["region"], figures.region_name),
+            (words["region"], figures.edition.region_name),
             (words["cutoff"], wording.cutoff_text(figures)),
             (words["maturity"], wording.maturity_text(figures)),
             (words["reason"], figures.maturity_reason),

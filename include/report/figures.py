@@ -20,6 +20,7 @@ from include.report.model import (
     UNCLASSIFIED,
     Absence,
     Definition,
+    Edition,
     Figure,
     FigureValue,
     ReportFigures,
@@ -31,7 +32,7 @@ from include.report.model import (
 from include.report.numbers import ratio
 
 PROVINCE_CODE = "450000"
-PROVINCE_NAME = "广西壮族自治区"
+PROVINCE = Edition("province", PROVINCE_CODE, "广西壮族自治区")
 TREND_MONTHS = 13
 PERSISTENT_MONTHS = 3
 TRAINING_LEVELS = ("初级工", "中级工", "高级工", "技师", "高级技师", "特级技师", "首席技师")
@@ -121,8 +122,7 @@ def assemble(rows: MartRows, period: str) -> ReportFigures:
     return ReportFigures(
         period=period,
         previous_period=shift_period(period, -1),
-        region_code=PROVINCE_CODE,
-        region_name=PROVINCE_NAME,
+        edition=PROVINCE,
         figures=sheet.figures,
         tables={table.key: table for table in tables},
         definitions=tuple(
@@ -200,7 +200,7 @@ class _Sheet:
         self.period = period
         self.figures: dict[str, Figure] = {}
         self.now = {row["region_code"]: row for row in rows.summary}
-        self.province = self._covered(self.now.get(PROVINCE_CODE))
+        self.own = self._covered(self.now.get(PROVINCE_CODE))
         grouped: dict[str, list[RowDict]] = {}
         for row in rows.submissions:
             grouped.setdefault(row["reporter_code"], []).append(row)
@@ -378,15 +378,15 @@ class _Sheet:
     # -- 总体情况 --------------------------------------------------------------------------------------------------
 
     def overview(self) -> list[Table]:
-        row = self.province
-        scope = "province"
-        self.put("province.lfl_reporters", row["lfl_reporters"] if row else None, "reporters", "not_received")
+        row = self.own
+        scope = "region"
+        self.put("region.lfl_reporters", row["lfl_reporters"] if row else None, "reporters", "not_received")
         self.measure(scope, "enterprises", row, "enterprises", "enterprises", "not_received")
         for name in ("hired", "leavers", "shortage_expansion"):
             self.measure(scope, name, row, f"{name}_persons", "persons", "not_received")
-        hired, left = self.figures["province.hired"].value, self.figures["province.leavers"].value
+        hired, left = self.figures["region.hired"].value, self.figures["region.leavers"].value
         net = hired - left if isinstance(hired, int) and isinstance(left, int) else None
-        self.put("province.net_hired", net, "persons")
+        self.put("region.net_hired", net, "persons")
 
         lines = []
         for measure in ("headcount", "workers", "skilled", "high_skilled", "shortage_now"):
@@ -394,29 +394,29 @@ class _Sheet:
             value = self.measure(scope, measure, row, column, "persons", "not_received")
             base = None if row is None or not row["lfl_reporters"] else row[f"lfl_previous_{column}"]
             lfl_now = None if row is None or not row["lfl_reporters"] else row[f"lfl_{column}"]
-            now = self.put(f"province.{measure}.lfl", lfl_now, "persons", "previous_missing")
-            last = self.put(f"province.{measure}.lfl_previous", base, "persons", "previous_missing")
+            now = self.put(f"region.{measure}.lfl", lfl_now, "persons", "previous_missing")
+            last = self.put(f"region.{measure}.lfl_previous", base, "persons", "previous_missing")
             ratio_lfl, absent = _change(lfl_now, base)
-            change_lfl = self.put(f"province.{measure}.change_lfl", ratio_lfl, "change", absent)
+            change_lfl = self.put(f"region.{measure}.change_lfl", ratio_lfl, "change", absent)
             ratio_plain, absent = _change(value.value, _of(row, f"previous_{column}"))
-            change_plain = self.put(f"province.{measure}.change_plain", ratio_plain, "change", absent)
+            change_plain = self.put(f"region.{measure}.change_plain", ratio_plain, "change", absent)
             lines.append(Row((f"measure.{measure}", value, now, last, change_lfl, change_plain)))
-        self.share("province.workers_share", _of(row, "workers_persons"), _of(row, "headcount_persons"), "not_received")
+        self.share("region.workers_share", _of(row, "workers_persons"), _of(row, "headcount_persons"), "not_received")
         self.share(
-            "province.high_skilled_share", _of(row, "high_skilled_persons"), _of(row, "skilled_persons"), "not_received"
+            "region.high_skilled_share", _of(row, "high_skilled_persons"), _of(row, "skilled_persons"), "not_received"
         )
-        self.points("province.high_skilled_share", row, "high_skilled_persons", ("skilled_persons",))
+        self.points("region.high_skilled_share", row, "high_skilled_persons", ("skilled_persons",))
         table = Table("overview", ("name", "value", "lfl", "lfl_previous", "change_lfl", "change_plain"), tuple(lines))
 
         skills = []
         total = _of(row, "skilled_persons")
         for level in SKILL_LEVELS:
-            count = self.put(f"province.skill_{level}", _of(row, f"skill_{level}_persons"), "persons", "not_received")
+            count = self.put(f"region.skill_{level}", _of(row, f"skill_{level}_persons"), "persons", "not_received")
             part = count.value if isinstance(count.value, int) else None
-            share = self.share(f"province.skill_{level}.share", part, total, "not_received")
+            share = self.share(f"region.skill_{level}.share", part, total, "not_received")
             skills.append(Row((f"skill.{level}", count, share)))
-        whole = self.share("province.skilled.share", total, total, "not_received")
-        skills.append(Row(("total", self.figures["province.skilled"], whole), is_total=True))
+        whole = self.share("region.skilled.share", total, total, "not_received")
+        skills.append(Row(("total", self.figures["region.skilled"], whole), is_total=True))
         return [table, Table("skill_structure", ("name", "value", "share"), tuple(skills))]
 
     def points(self, scope: str, row: RowDict | None, part: str, whole: Sequence[str]) -> Figure:
@@ -434,14 +434,14 @@ class _Sheet:
     # -- 缺工情况 --------------------------------------------------------------------------------------------------
 
     def shortage_by_region(self) -> list[Table]:
-        row = self.province
-        self.measure("province", "short_enterprises", row, "short_enterprises", "enterprises", "not_received")
-        self.shortage_rate("province", row, "not_received")
+        row = self.own
+        self.measure("region", "short_enterprises", row, "short_enterprises", "enterprises", "not_received")
+        self.shortage_rate("region", row, "not_received")
         self.points(
-            "province.shortage_rate", row, "shortage_now_persons", ("headcount_persons", "shortage_now_persons")
+            "region.shortage_rate", row, "shortage_now_persons", ("headcount_persons", "shortage_now_persons")
         )
         self.share(
-            "province.short_enterprise_share", _of(row, "short_enterprises"), _of(row, "enterprises"), "not_received"
+            "region.short_enterprise_share", _of(row, "short_enterprises"), _of(row, "enterprises"), "not_received"
         )
 
         def cells(scope: str, region: RowDict | None, gap: Absence | None) -> tuple[Figure, ...]:
@@ -455,7 +455,7 @@ class _Sheet:
                 self.measure(scope, "shortage_now", region, "shortage_now_persons", "persons", gap),
                 self.shortage_rate(scope, region, gap),
                 self.figures[f"{scope}.shortage_now.change_lfl"]
-                if scope == "province"
+                if scope == "region"
                 else self.change(scope, "shortage_now", region, "shortage_now_persons", gap),
             )
 
@@ -468,7 +468,7 @@ class _Sheet:
             "shortage_rate",
             "change_lfl",
         )
-        total = cells("province", row, "not_received")
+        total = cells("region", row, "not_received")
         city_rows = []
         for code, name in self.cities.items():
             members = [one for one in self.reporters if one.city_code == code]
@@ -504,7 +504,7 @@ class _Sheet:
                 one.absence_of(SUMMARY_FORM),
             )
             county_rows.append(Row((one.city_name, one.name, *county[:4], workers, *county[4:])))
-        county_total = (*total[:4], self.figures["province.workers"], *total[4:])
+        county_total = (*total[:4], self.figures["region.workers"], *total[4:])
         county_rows.append(Row(("", "total", *county_total), is_total=True))
         county_columns = (*columns[:4], "workers", *columns[4:])
         return [
@@ -612,9 +612,9 @@ class _Sheet:
             # Fewer than three months on file: no enterprise can have been found short for three.
             for name, unit in (("persistently_short_enterprises", "enterprises"), ("persistent_shortage", "persons")):
                 self.put(
-                    f"province.{name}", None, "enterprises" if unit == "enterprises" else "persons", "previous_missing"
+                    f"region.{name}", None, "enterprises" if unit == "enterprises" else "persons", "previous_missing"
                 )
-            self.put("province.persistent_share", None, "rate", "previous_missing")
+            self.put("region.persistent_share", None, "rate", "previous_missing")
             return []
         found = {row["city_code"]: row for row in self.rows.persistent}
         rows = []
@@ -626,7 +626,7 @@ class _Sheet:
             column: _total(row[column] for row in self.rows.persistent)
             for column in ("short_enterprises", "persistently_short_enterprises", "persistent_shortage_persons")
         }
-        rows.append(Row(("total", *self._persistent_cells("province", total, None)), is_total=True))
+        rows.append(Row(("total", *self._persistent_cells("region", total, None)), is_total=True))
         return [
             Table("shortage_persistent", ("name", "short_enterprises", "persistent", "share", "persons"), tuple(rows))
         ]
@@ -656,7 +656,7 @@ class _Sheet:
                 f"city.{code}", "shortage_expansion", region, "shortage_expansion_persons", "persons", _gap(members)
             )
             city_rows.append(Row((name, value)))
-        total = self.figures["province.shortage_expansion"]
+        total = self.figures["region.shortage_expansion"]
         city_rows.append(Row(("total", total), is_total=True))
         county_rows = []
         for one in self.reporters:

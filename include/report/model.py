@@ -48,7 +48,7 @@ class Figure:
 
     Attributes:
         key: ``scope[.code].measure[.variant]``, e.g. ``city.450700.shortage_now`` or
-            ``province.headcount.change_lfl``; the same key in every issue.
+            ``region.headcount.change_lfl``; the same key in every issue.
         value: ``int`` for counts, ``Decimal`` for money (元) and ratios (0.0525 is 5.25 %), a tuple for names,
             an aware ``datetime`` for instants, ``None`` when there is no figure.
         unit: see ``numbers.py`` for the words printed.
@@ -83,6 +83,26 @@ class Table:
         return tuple(row.cells[at] for row in self.rows if not row.is_total)
 
 
+Level = Literal["province", "city", "county"]
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """Whose report it is: figures, tables and findings of this place and the places in it, and of no other.
+
+    Attributes:
+        level: ``county`` stands for whatever reports below a city (also a 开发区 or 片区 of its own).
+        region_code: six digits of ``dim_region``; what reports is told apart by ``reporter_code``.
+        region_name: as printed.
+        reporter_code: the reporter of a county's edition, else ``None``.
+    """
+
+    level: Level
+    region_code: str
+    region_name: str
+    reporter_code: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Definition:
     """One line of 指标口径; ``indicator`` is its name in the seed ``indicators``."""
@@ -94,22 +114,38 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """A figure that the issue before printed otherwise; a line of 更正情况.
+
+    Attributes:
+        label: the words for the figure's key (table, line and column, or the place in the text).
+        before, now: as printed, ``None`` where the figure did not stand in that issue.
+    """
+
+    key: str
+    label: str
+    before: str | None
+    now: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ReportFigures:
     """Everything one issue prints.
 
     Attributes:
         period: ``YYYY-MM``; ``previous_period`` the calendar month before.
+        edition: whose report it is; figures with the key ``region.…`` are of this place.
         figures: every figure by key (read-only).
         tables: every table by key (read-only), in printing order.
         is_sample: some submission of the period is 演示数据; every page says so.
         maturity: ``provisional`` or ``final``; ``maturity_reason`` is the gate's sentence, printed as given.
+        issue_no: 0 for the first issue, n for 第n次更正; ``corrections`` what it changes against the issue before.
         data_cutoff: receipt of the youngest accepted submission (aware), ``None`` when nothing was accepted.
     """
 
     period: str
     previous_period: str
-    region_code: str
-    region_name: str
+    edition: Edition
     figures: Mapping[str, Figure]
     tables: Mapping[str, Table]
     definitions: tuple[Definition, ...]
@@ -117,6 +153,8 @@ class ReportFigures:
     data_cutoff: datetime | None
     maturity: str = "provisional"
     maturity_reason: str = ""
+    issue_no: int = 0
+    corrections: tuple[Correction, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "figures", MappingProxyType(dict(self.figures)))

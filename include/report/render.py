@@ -97,7 +97,7 @@ def figures_digest(figures: ReportFigures) -> str:
     lines = [
         (key, figure.unit, _stable(figure.value), figure.absence) for key, figure in sorted(figures.figures.items())
     ]
-    content = json.dumps([figures.period, figures.region_code, figures.is_sample, lines], ensure_ascii=False)
+    content = json.dumps([figures.period, figures.edition.region_code, figures.is_sample, lines], ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()
 
 

@@ -283,13 +283,13 @@ def test_the_figures_are_what_a_person_computes(months: None) -> None:
     with connect() as conn:
         figures = collect_figures(conn, NOW)
     values = {key: figure.value for key, figure in figures.figures.items()}
-    assert values["province.headcount"] == 100 + 180 + 20 + 500
-    assert values["province.shortage_now"] == 12 + 3 + 25
-    assert values["province.shortage_expansion"] == 45
-    assert values["province.shortage_rate"] == Decimal(40) / Decimal(840)
+    assert values["region.headcount"] == 100 + 180 + 20 + 500
+    assert values["region.shortage_now"] == 12 + 3 + 25
+    assert values["region.shortage_expansion"] == 45
+    assert values["region.shortage_rate"] == Decimal(40) / Decimal(840)
     # Only 宾阳县 reported in both months: 15 against 10; plainly 40 against 60.
-    assert values["province.shortage_now.change_lfl"] == Decimal("0.5")
-    assert round(values["province.shortage_now.change_plain"], 4) == Decimal("-0.3333")  # type: ignore[arg-type, call-overload]
+    assert values["region.shortage_now.change_lfl"] == Decimal("0.5")
+    assert round(values["region.shortage_now.change_plain"], 4) == Decimal("-0.3333")  # type: ignore[arg-type, call-overload]
     assert values["industry.00.shortage_now"] == 3 and values["industry.00.rank"] is None
     assert [values[f"industry.{code}.rank"] for code in ("14", "17")] == [1, 2]
     assert values["size.large.shortage_now"] == 25
@@ -346,7 +346,7 @@ def test_a_planted_wrong_figure_stops_the_release(months: None, tmp_path: Path) 
         ),
         (
             "update marts.mart_labour_shortage_summary set lfl_previous_shortage_now_persons = 0",
-            "province.shortage_now.change_lfl",
+            "region.shortage_now.change_lfl",
         ),
         (
             "update marts.fct_enterprise_month set size_class = '小型' where size_class = '大型'",

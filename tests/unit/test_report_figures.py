@@ -128,17 +128,17 @@ def value(figures: ReportFigures, key: str) -> Any:
 
 def test_the_figures_a_person_can_compute() -> None:
     figures = small()
-    assert value(figures, "province.shortage_rate") == Decimal("0.2")  # 100 / (400 + 100)
-    assert value(figures, "province.short_enterprise_share") == Decimal("0.5")
-    assert value(figures, "province.high_skilled_share") == Decimal("0.25")
-    assert value(figures, "province.workers_share") == Decimal("0.75")
-    assert value(figures, "province.net_hired") == 6
+    assert value(figures, "region.shortage_rate") == Decimal("0.2")  # 100 / (400 + 100)
+    assert value(figures, "region.short_enterprise_share") == Decimal("0.5")
+    assert value(figures, "region.high_skilled_share") == Decimal("0.25")
+    assert value(figures, "region.workers_share") == Decimal("0.75")
+    assert value(figures, "region.net_hired") == 6
     # Like for like (100 - 80) / 80; plain (100 - 200) / 200, because 灵山县 was in last month's total.
-    assert value(figures, "province.shortage_now.change_lfl") == Decimal("0.25")
-    assert value(figures, "province.shortage_now.change_plain") == Decimal("-0.5")
+    assert value(figures, "region.shortage_now.change_lfl") == Decimal("0.25")
+    assert value(figures, "region.shortage_now.change_plain") == Decimal("-0.5")
     # 20 % now, 80 / (320 + 80) = 20 % last month; 25 % of the skilled now, 20 % last month.
-    assert value(figures, "province.shortage_rate.points_lfl") == 0
-    assert value(figures, "province.high_skilled_share.points_lfl") == Decimal("0.05")
+    assert value(figures, "region.shortage_rate.points_lfl") == 0
+    assert value(figures, "region.high_skilled_share.points_lfl") == Decimal("0.05")
     assert value(figures, "reporting.headcount_coverage") == Decimal(320) / Decimal(820)
 
 
@@ -172,17 +172,17 @@ def test_last_month_zero_and_last_month_missing_are_told_apart() -> None:
     base = small()
     zero = dict(summary=[summary("450000", headcount_persons=10, shortage_now_persons=5, lfl_shortage_now_persons=5)])
     figures = small(**zero)
-    assert figures.figures["province.shortage_now.change_lfl"].absence == "previous_zero"
+    assert figures.figures["region.shortage_now.change_lfl"].absence == "previous_zero"
     none = {f"{kind}shortage_now_persons": None for kind in ("lfl_", "lfl_previous_", "previous_")}
     figures = small(summary=[summary("450000", **none) | {"lfl_reporters": 0}])
-    assert figures.figures["province.shortage_now.change_lfl"].absence == "previous_missing"
-    assert figures.figures["province.shortage_now.change_plain"].absence == "previous_missing"
-    assert base.figures["province.shortage_now.change_lfl"].absence is None
+    assert figures.figures["region.shortage_now.change_lfl"].absence == "previous_missing"
+    assert figures.figures["region.shortage_now.change_plain"].absence == "previous_missing"
+    assert base.figures["region.shortage_now.change_lfl"].absence is None
 
 
 def test_persistence_needs_three_months_on_file() -> None:
     figures = small()
-    assert figures.figures["province.persistently_short_enterprises"].absence == "previous_missing"
+    assert figures.figures["region.persistently_short_enterprises"].absence == "previous_missing"
     assert "shortage_persistent" not in figures.tables
     months = [
         {
@@ -201,9 +201,9 @@ def test_persistence_needs_three_months_on_file() -> None:
         "persistent_shortage_persons": 100,
     }
     figures = small(trend=months, persistent=[one])
-    assert value(figures, "province.persistently_short_enterprises") == 1
-    assert value(figures, "province.persistent_shortage") == 100
-    assert value(figures, "province.persistent_share") == 1
+    assert value(figures, "region.persistently_short_enterprises") == 1
+    assert value(figures, "region.persistent_shortage") == 100
+    assert value(figures, "region.persistent_share") == 1
 
 
 def industry(code: str, short: int, **more: Any) -> dict[str, Any]:

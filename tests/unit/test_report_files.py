@@ -230,7 +230,7 @@ def test_rates_keep_their_digits_in_excel(figures: ReportFigures, workbook: Any)
         if workbook["缺工_分市"].cell(row, 1).value == "合计"
     )
     assert rate.number_format == "0.0%"
-    assert rate.value == pytest.approx(float(figures.figures["province.shortage_rate"].value), abs=1e-12)  # type: ignore[arg-type]
+    assert rate.value == pytest.approx(float(figures.figures["region.shortage_rate"].value), abs=1e-12)  # type: ignore[arg-type]
 
 
 def test_the_workbook_has_native_charts(figures: ReportFigures) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from include.report.model import Absence, Figure, FigureValue, ReportFigures, Unit
+from include.report.model import Absence, Edition, Figure, FigureValue, ReportFigures, Unit
 from include.report.reconcile import Mismatch, Recomputed, ReconciliationFailed, compare
 
 
@@ -15,8 +15,7 @@ def printed(*figures: Figure) -> ReportFigures:
     return ReportFigures(
         "2026-04",
         "2026-03",
-        "450000",
-        "广西",
+        Edition("province", "450000", "广西"),
         {one.key: one for one in figures},
         {},
         (),
@@ -26,7 +25,7 @@ def printed(*figures: Figure) -> ReportFigures:
 
 
 def figure(value: FigureValue, unit: Unit = "persons", absence: Absence | None = None) -> Figure:
-    return Figure("province.x", value, unit, absence)
+    return Figure("region.x", value, unit, absence)
 
 
 @pytest.mark.parametrize(
@@ -64,17 +63,17 @@ def test_what_prints_the_same_agrees(one: Figure, other: Recomputed) -> None:
 )
 def test_what_prints_otherwise_is_found(one: Figure, other: Recomputed) -> None:
     result = compare(printed(one), {one.key: other})
-    assert [mismatch.key for mismatch in result.mismatches] == ["province.x"]
+    assert [mismatch.key for mismatch in result.mismatches] == ["region.x"]
 
 
 def test_an_industry_that_the_report_leaves_out_is_found() -> None:
     result = compare(
-        printed(figure(1)), {"province.x": Recomputed(1), "industry.13.shortage_now": Recomputed(Decimal(4))}
+        printed(figure(1)), {"region.x": Recomputed(1), "industry.13.shortage_now": Recomputed(Decimal(4))}
     )
     assert result.mismatches == (Mismatch("industry.13.shortage_now", None, Decimal(4)),)
 
 
 def test_the_error_names_the_figure_and_both_values() -> None:
-    result = compare(printed(figure(8)), {"province.x": Recomputed(Decimal(7))})
+    result = compare(printed(figure(8)), {"region.x": Recomputed(Decimal(7))})
     message = str(ReconciliationFailed("2026-04", result))
-    assert "2026-04" in message and "province.x: printed 8, recomputed 7" in message and "Rebuild the marts" in message
+    assert "2026-04" in message and "region.x: printed 8, recomputed 7" in message and "Rebuild the marts" in message

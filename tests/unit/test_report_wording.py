@@ -62,10 +62,10 @@ def good() -> ReportFigures:
 
 def test_a_sentence_with_a_missing_figure_is_not_written() -> None:
     figures = good()
-    entry = {"text": "职工总数{province.headcount}，缺工{province.shortage_now}。"}
+    entry = {"text": "职工总数{region.headcount}，缺工{region.shortage_now}。"}
     assert wording.sentence(entry, figures)
     short = dict(figures.figures)
-    short["province.headcount"] = Figure("province.headcount", None, "persons", "not_received")
+    short["region.headcount"] = Figure("region.headcount", None, "persons", "not_received")
     assert wording.sentence(entry, replace(figures, figures=short)) is None
     assert wording.sentence({"text": "{no.such.figure}人"}, figures) is None
 
@@ -74,7 +74,7 @@ def test_conditions_choose_between_sentences() -> None:
     figures = good()
     assert wording.holds({"reporting.absent_reporters": "zero"}, figures)
     assert not wording.holds({"reporting.absent_reporters": "positive"}, figures)
-    assert wording.holds({"no.such": "absent", "province.headcount": "present"}, figures)
+    assert wording.holds({"no.such": "absent", "region.headcount": "present"}, figures)
 
 
 def everything(figures: ReportFigures) -> str:
@@ -115,7 +115,7 @@ def test_a_month_in_which_nothing_came_still_makes_a_report() -> None:
     figures = assemble(mart_rows(absent={"2026-04": set(COUNTIES)}), "2026-04")
     text = everything(figures)
     assert "截至汇总时，尚未收到报表。" in text and "截至目前尚无审核采用的报送数据" in text
-    assert figures.get("province.headcount") == Figure("province.headcount", None, "persons", "not_received")
+    assert figures.get("region.headcount") == Figure("region.headcount", None, "persons", "not_received")
     assert "职工总数0" not in text and "缺工0" not in text
 
 
@@ -123,8 +123,8 @@ def test_the_two_shortages_share_no_sentence_and_no_table() -> None:
     figures = good()
     for block in wording.blocks(figures):
         if isinstance(block, wording.Paragraph) and "扩大产能后预计缺工" in block.text:
-            now = figures.figures["province.shortage_now"].value
-            expansion = figures.figures["province.shortage_expansion"].value
+            now = figures.figures["region.shortage_now"].value
+            expansion = figures.figures["region.shortage_expansion"].value
             assert isinstance(now, int) and isinstance(expansion, int)
             assert str(now) not in block.text and str(now + expansion) not in block.text
     for table in figures.tables.values():

@@ -108,7 +108,7 @@ scoped as (
         on enterprise.region_code = short_for_three.region_code and enterprise.uscc = short_for_three.uscc
     cross join lateral (
         values
-        ('province'),
+        ('region'),
         ('city.' || enterprise.city_code),
         ('county.' || enterprise.region_code),
         ('industry.' || enterprise.industry_code),
@@ -280,7 +280,7 @@ comparable as (
             - summed.high_skilled_base::numeric / nullif(summed.skilled_base, 0)
         )
     ) as measure (name, value)
-    where summed.scope = 'province' and summed.comparable_rows > 0
+    where summed.scope = 'region' and summed.comparable_rows > 0
 )
 
 select
@@ -322,7 +322,7 @@ select
     enterprises_base::numeric / nullif(enterprises_last, 0) as value,
     null as absence
 from summed
-where scope = 'province' and enterprises_base > 0
+where scope = 'region' and enterprises_base > 0
 
 union all
 
@@ -331,12 +331,12 @@ select
     headcount_base::numeric / nullif(headcount_last, 0) as value,
     null as absence
 from summed
-where scope = 'province' and headcount_base is not null
+where scope = 'region' and headcount_base is not null
 
 union all
 
 select
-    'province.lfl_reporters' as key,
+    'region.lfl_reporters' as key,
     count(*) filter (where again) as value,
     null as absence
 from used
