@@ -346,7 +346,10 @@ class _Tracer:
         accepted = [row for row in self.sources.ledger if row["is_accepted"]]
         last = max((row["accepted_at"] for row in accepted), default=None)
         forms = [row for row in accepted if row["accepted_at"] == last]
-        where = {"form": sorted({row["form"] for row in forms}), "reporter": sorted({r["reporter_code"] for r in forms})}
+        where = {
+            "form": sorted({row["form"] for row in forms}),
+            "reporter": sorted({r["reporter_code"] for r in forms}),
+        }
         how = self.how(self.rules["notes"]["cutoff"])
         return {"t": "sum", "f": "ledger", "p": self.sources.period, "w": where, "l": 1, "h": how}
 
@@ -429,10 +432,12 @@ class _Tracer:
     def files(self, blocks: Sequence[Block]) -> tuple[list[list[Any]], dict[str, int]]:
         """The files that blocks name, numbered: name, sha256, version, received, reporter, and what conditions ask."""
         both = {
+            row["reporter_code"] for row in self.sources.ledger if row["form"] == "labour_demand" and row["is_accepted"]
+        } & {
             row["reporter_code"]
             for row in self.sources.ledger
-            if row["form"] == "labour_demand" and row["is_accepted"]
-        } & {row["reporter_code"] for row in self.sources.ledger if row["form"] == "subsidy_payment" and row["is_accepted"]}
+            if row["form"] == "subsidy_payment" and row["is_accepted"]
+        }
         refused = {row["submission_id"]: row for row in self.sources.ledger if row["submission_id"]}
         listed: list[list[Any]] = []
         numbers: dict[str, int] = {}
@@ -499,9 +504,7 @@ def _summed(block: Block, wanted: Sequence[tuple[tuple[str, ...], tuple[str, ...
             cells[column] = [str(sum(int(values[at]) for at in members if values[at])) for _, members in ordered]
         cells["lines"] = [str(len(members)) for _, members in ordered]
         by = {name: [group[at] for group, _ in ordered] for at, name in enumerate(keys)}
-        found.append(
-            Block(block.fact, block.period, block.submission_id, block.sheet, len(ordered), (), by, cells)
-        )
+        found.append(Block(block.fact, block.period, block.submission_id, block.sheet, len(ordered), (), by, cells))
     return found
 
 
