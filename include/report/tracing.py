@@ -31,6 +31,9 @@ MONEY_FACT = "claim"
 _SQL = Path(__file__).parent / "sql" / "traces"
 _LEDGER_KEYS = ("expected", "received", "on_time", "accepted", "first_pass")
 _FINDINGS = ("findings_e", "findings_r", "findings_w")
+# Delivered is compared with needed only where both were accepted.
+_TRAINING_FORMS = ("labour_demand", "subsidy_payment")
+_CUTOFF_KEYS = {"form": "form", "reporter": "reporter_code"}
 _VARIANTS = ("lfl", "lfl_previous", "previous", "both")
 
 RowDict = Mapping[str, Any]
@@ -193,6 +196,7 @@ class _Tracer:
     def result(self) -> Traces:
         for key in self.figures.figures:
             self.entry(key)
+        self.comparisons()
         blocks, summed, cell_count = self.blocks()
         files, numbers = self.files(blocks)
         return Traces(
@@ -342,6 +346,22 @@ class _Tracer:
             return {"t": "change", "o": [f"{stem}.lfl"], "u": [f"{stem}.lfl_previous"]}
         return {"t": "change", "o": [stem], "u": [f"{stem}.previous"]}
 
+    def comparisons(self) -> None:
+        """The differences that the page shows between this month and each earlier one of the trend."""
+        trend = self.figures.tables.get("trend")
+        months = [str(row.cells[0]).removeprefix("period.") for row in trend.rows] if trend is not None else []
+        for month in months[:-1]:
+            now, then = f"trend.{months[-1]}", f"trend.{month}"
+            for measure in ("covered_reporters", "shortage_now"):
+                difference = {"t": "difference", "o": [f"{now}.{measure}"], "u": [f"{then}.{measure}"]}
+                self.entries[f"compare.{month}.{measure}"] = difference
+            rate = self.rules["ratios"]["shortage_rate"]
+            self.entries[f"compare.{month}.shortage_rate"] = {
+                "t": "points",
+                "o": [f"{scope}.{part}" for scope in (now, then) for part in rate["over"]],
+                "u": [f"{scope}.{part}" for scope in (now, then) for part in rate["under"]],
+            }
+
     def cutoff(self) -> dict[str, Any]:
         accepted = [row for row in self.sources.ledger if row["is_accepted"]]
         last = max((row["accepted_at"] for row in accepted), default=None)
@@ -431,13 +451,8 @@ class _Tracer:
 
     def files(self, blocks: Sequence[Block]) -> tuple[list[list[Any]], dict[str, int]]:
         """The files that blocks name, numbered: name, sha256, version, received, reporter, and what conditions ask."""
-        both = {
-            row["reporter_code"] for row in self.sources.ledger if row["form"] == "labour_demand" and row["is_accepted"]
-        } & {
-            row["reporter_code"]
-            for row in self.sources.ledger
-            if row["form"] == "subsidy_payment" and row["is_accepted"]
-        }
+        accepted = {(row["reporter_code"], row["form"]) for row in self.sources.ledger if row["is_accepted"]}
+        with_both = {code for code, _ in accepted if {(code, form) for form in _TRAINING_FORMS} <= accepted}
         refused = {row["submission_id"]: row for row in self.sources.ledger if row["submission_id"]}
         listed: list[list[Any]] = []
         numbers: dict[str, int] = {}
@@ -448,7 +463,10 @@ class _Tracer:
             numbers[name] = len(listed)
             row = self.sources.files.get(name) or refused[name]
             flags = {"city": row["city_code"], "county": row["county_code"]}
-            flags |= {"lfl": "1" if row.get("is_lfl") else "0", "both": "1" if row["reporter_code"] in both else "0"}
+            flags |= {
+                "lfl": "1" if row.get("is_lfl") else "0",
+                "both": "1" if row["reporter_code"] in with_both else "0",
+            }
             received = _instant(row["received_at"])
             listed.append([row["file_name"], row["sha256"], row["version"], received, row["reporter_name"], flags])
         return listed, numbers
