@@ -437,9 +437,7 @@ class _Sheet:
         row = self.own
         self.measure("region", "short_enterprises", row, "short_enterprises", "enterprises", "not_received")
         self.shortage_rate("region", row, "not_received")
-        self.points(
-            "region.shortage_rate", row, "shortage_now_persons", ("headcount_persons", "shortage_now_persons")
-        )
+        self.points("region.shortage_rate", row, "shortage_now_persons", ("headcount_persons", "shortage_now_persons"))
         self.share(
             "region.short_enterprise_share", _of(row, "short_enterprises"), _of(row, "enterprises"), "not_received"
         )
