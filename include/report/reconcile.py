@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 
 from include.report.figures.rows import TREND_MONTHS, shift_period
-from include.report.model import Edition, Figure, ReportFigures
+from include.report.model import Edition, Figure, ReportFigures, edition_key
 from include.report.numbers import printed_value
 
 _SQL = Path(__file__).parent / "sql" / "reconcile"
@@ -103,7 +103,7 @@ def recompute(
     Raises:
         ValueError: two queries give the same key.
     """
-    chosen = {edition.key: edition for edition in editions}
+    chosen = {edition_key(edition): edition for edition in editions}
     parameters = {
         "period": period,
         "previous_period": shift_period(period, -1),
