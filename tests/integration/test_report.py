@@ -354,19 +354,15 @@ def test_a_planted_wrong_figure_stops_the_release_of_all(
         assert released.editions["city.450700"]["html"].parent == tmp_path / "分市" / "钦州市"
         assert f"report {NOW}: 6 of 6 editions written" in caplog.text
         conn.commit()
-        # Only the report of 宾阳县 prints what its own industries are short of.
+        # Only the report of 宾阳县 prints how many the county's enterprises hired.
         conn.execute(
-            "update marts.mart_labour_shortage set shortage_now_persons = shortage_now_persons + case industry_code"
-            " when '17' then 1 else -1 end where period = %s and county_code = %s and industry_code in ('17', '00')",
+            "update marts.mart_labour_shortage_summary set hired_persons = hired_persons + 1"
+            " where period = %s and region_code = %s",
             (NOW, BINYANG),
         )
-        conn.execute(
-            "update marts.mart_labour_shortage set shortage_now_persons = shortage_now_persons - case industry_code"
-            " when '17' then 1 else -1 end where period = %s and county_code = %s and industry_code in ('17', '00')",
-            (NOW, HENGZHOU),
-        )
-        with pytest.raises(ReconciliationFailed, match=r"宾阳县 industry\.17\.shortage_now: printed 13, recomputed 12"):
+        with pytest.raises(ReconciliationFailed, match=r"宾阳县 region\.hired: printed 10, recomputed 9") as stopped:
             render_reports(conn, NOW, tmp_path, maturity="final", maturity_reason="x")
+        assert [edition_key(one) for one in stopped.value.results] == [f"county.{BINYANG}"]
         assert _content(tmp_path) == before
         conn.rollback()
         again = render_reports(conn, NOW, tmp_path, maturity="provisional", maturity_reason="报告期未封账")
