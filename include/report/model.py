@@ -7,11 +7,11 @@ A number is printed only through a :class:`Figure`; the writers know no other so
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 FigureValue = int | Decimal | str | datetime | tuple[str, ...] | None
 Unit = Literal[
@@ -103,6 +103,13 @@ class Edition:
     reporter_code: str | None = None
 
 
+def edition_key(edition: Edition) -> str:
+    """``province``, ``city.450700``, ``county.450721``: one name an edition, in every issue."""
+    if edition.level == "province":
+        return edition.level
+    return f"{edition.level}.{edition.reporter_code or edition.region_code}"
+
+
 @dataclass(frozen=True, slots=True)
 class Definition:
     """One line of 指标口径; ``indicator`` is its name in the seed ``indicators``."""
@@ -159,6 +166,11 @@ class ReportFigures:
     def __post_init__(self) -> None:
         object.__setattr__(self, "figures", MappingProxyType(dict(self.figures)))
         object.__setattr__(self, "tables", MappingProxyType(dict(self.tables)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A read-only view cannot be sent to another process; what it shows can.
+        values = (getattr(self, one.name) for one in fields(self))
+        return type(self), tuple(dict(value) if isinstance(value, MappingProxyType) else value for value in values)
 
     def get(self, key: str) -> Figure | None:
         """The figure of ``key``, or ``None`` where this issue has none."""

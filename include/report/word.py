@@ -235,7 +235,7 @@ class _Report:
         self.run(paragraph, text, face, size)
 
     def title(self) -> None:
-        for line in texts()["title_lines"]:
+        for line in wording.title_lines(self.figures):
             self.centred(line, TITLE_FACE, TITLE_PT, 34)
         self.centred(f"（{wording.month_text(self.figures.period)}）", LEVEL2_FACE, BODY_PT, LINE_PITCH_PT)
         self.document.add_paragraph()
