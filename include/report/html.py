@@ -27,7 +27,6 @@ from include.report.wording import cell_text, texts
 
 WIDTH = 720
 _TEMPLATES = Path(__file__).parent / "templates"
-_EMPTY = Traces((), (), {}, (), (), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +63,9 @@ def write_html(figures: ReportFigures, traces: Traces, path: Path) -> None:
     path.write_bytes(html_text(figures, traces).encode("utf-8"))
 
 
-def html_text(figures: ReportFigures, traces: Traces = _EMPTY) -> str:
+def html_text(figures: ReportFigures, traces: Traces | None = None) -> str:
     """The page's text; without traces its figures do not open."""
+    traces = traces if traces is not None else Traces.none()
     sections: list[dict[str, Any]] = []
     for block in wording.blocks(figures):
         match block:
@@ -101,6 +101,7 @@ def html_text(figures: ReportFigures, traces: Traces = _EMPTY) -> str:
             words=texts(),
             page=page,
             title=wording.report_title(figures),
+            title_lines=wording.title_lines(figures),
             month=wording.month_text(figures.period),
             cutoff=wording.cutoff_text(figures),
             maturity=wording.maturity_text(figures),

@@ -202,7 +202,10 @@ def live_chart(shape: str) -> dict[str, Any]:
         "layer": [
             {
                 "layer": [
-                    {"mark": {"type": "bar", "width": {"band": 0.5}, **pointer}, "encoding": {**place, "color": colour}},
+                    {
+                        "mark": {"type": "bar", "width": {"band": 0.5}, **pointer},
+                        "encoding": {**place, "color": colour},
+                    },
                     {"mark": {"type": "text", "dy": -8}, "encoding": {**place, "text": text}},
                 ]
             },

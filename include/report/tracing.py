@@ -33,6 +33,8 @@ _LEDGER_KEYS = ("expected", "received", "on_time", "accepted", "first_pass")
 _FINDINGS = ("findings_e", "findings_r", "findings_w")
 # Delivered is compared with needed only where both were accepted.
 _TRAINING_FORMS = ("labour_demand", "subsidy_payment")
+# Columns of texts and dates, whose cells are named and never read.
+_UNREAD = {"enterprise": ("uscc",), "claim": ("item", "reviewed_on")}
 _CUTOFF_KEYS = {"form": "form", "reporter": "reporter_code"}
 _VARIANTS = ("lfl", "lfl_previous", "previous", "both")
 
@@ -101,9 +103,7 @@ class Sources:
 
 
 def _belongs(row: RowDict, edition: Edition) -> bool:
-    if edition.level == "city":
-        return bool(row["city_code"] == edition.region_code)
-    return bool(row["reporter_code"] == edition.reporter_code)
+    return bool(row["city_code" if edition.level == "city" else "county_code"] == edition.region_code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,11 @@ class Traces:
     hows: Sequence[str]
     summed: tuple[str, ...]
     cell_count: int
+
+    @classmethod
+    def none(cls) -> Traces:
+        """Of a page whose figures do not open."""
+        return cls((), (), {}, (), (), 0)
 
     def payload(self) -> dict[str, Any]:
         """The page's own data: plain lists and texts, in a fixed order."""
@@ -478,8 +483,7 @@ class _Tracer:
         if block.sheet:
             packed["s"] = block.sheet
             places = self.sources.columns.get((block.submission_id or "", block.sheet), {})
-            asked = set(block.cells) | ({"uscc"} if block.fact == "enterprise" else set())
-            asked |= {"item", "reviewed_on"} if block.fact == "claim" else set()
+            asked = {*block.cells, *_UNREAD.get(block.fact, ())}
             named = {name: list(place) for name, place in places.items() if name.split(":")[0] in asked}
             packed["h"] = named
         if block.rows:
@@ -510,18 +514,18 @@ def _summed(block: Block, wanted: Sequence[tuple[tuple[str, ...], tuple[str, ...
     for keys, columns in wanted:
         columns_of.setdefault(keys, set()).update(columns)
     found = []
-    for keys, columns in sorted(columns_of.items()):
+    for names, read in sorted(columns_of.items()):
         groups: dict[tuple[str, ...], list[int]] = {}
-        listed = [block.keys[name] for name in keys]
+        listed = [block.keys[name] for name in names]
         for at in range(block.line_count):
             groups.setdefault(tuple(values[at] for values in listed), []).append(at)
         ordered = sorted(groups.items())
         cells: dict[str, list[str]] = {}
-        for column in sorted(columns & set(block.cells)):
+        for column in sorted(read & set(block.cells)):
             values = block.cells[column]
             cells[column] = [str(sum(int(values[at]) for at in members if values[at])) for _, members in ordered]
         cells["lines"] = [str(len(members)) for _, members in ordered]
-        by = {name: [group[at] for group, _ in ordered] for at, name in enumerate(keys)}
+        by = {name: [group[at] for group, _ in ordered] for at, name in enumerate(names)}
         found.append(Block(block.fact, block.period, block.submission_id, block.sheet, len(ordered), (), by, cells))
     return found
 
