@@ -37,7 +37,8 @@ from include.report.wording import edition_folder, report_title
 log = logging.getLogger(__name__)
 
 DRAFT = ".report-"
-FORMS = ("docx", "xlsx", "html")
+WRITERS = {"docx": write_word, "xlsx": write_excel}
+FORMS = (*WRITERS, "html")
 PROCESSES = 4
 # An edition takes seconds; a process that hangs is ended. Address space is not bounded: the JavaScript engine of the
 # chart library reserves far more of it than it uses. What the processes use is measured by the benchmark.
@@ -214,8 +215,8 @@ def write_edition(figures: ReportFigures, folder: Path, sources: Sources | None 
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = {suffix: folder / f"{report_title(figures)}.{suffix}" for suffix in FORMS}
-    write_word(figures, paths["docx"])
-    write_excel(figures, paths["xlsx"])
+    for suffix, write in WRITERS.items():
+        write(figures, paths[suffix])
     write_html(figures, Traces.none() if sources is None else traces(sources, figures), paths["html"])
 
 
