@@ -102,15 +102,24 @@ def maturity_text(figures: ReportFigures) -> str:
 def cell_text(cell: str | Figure) -> str:
     """A table cell as printed: a figure by its unit, a label by ``texts.yaml``, any other text as it is."""
     if isinstance(cell, Figure):
+        if cell.unit == "state":
+            return state_text(cell)
         return table_text(cell, texts()["absences"])
     if cell.startswith("period."):
         return month_text(cell.removeprefix("period."))
     return str(texts()["labels"].get(cell, cell))
 
 
+def state_text(figure: Figure) -> str:
+    """The word for a state, e.g. ``达到时序进度``."""
+    return str(texts()["labels"][f"state.{figure.value}"])
+
+
 def with_unit(figure: Figure) -> str:
     """A figure in running text with its unit (money in 万元)."""
     units = texts()["units"]
+    if figure.unit == "state":
+        return state_text(figure)
     if figure.unit in ("rate", "change"):
         return f"{_signed(figure)}%"
     if figure.unit == "yuan":
