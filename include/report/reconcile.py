@@ -19,7 +19,21 @@ from include.report.model import Edition, Figure, ReportFigures, edition_key
 from include.report.numbers import printed_value
 
 _SQL = Path(__file__).parent / "sql" / "reconcile"
-_QUERIES = ("reporting", "names", "cutoff", "enterprises", "trend", "posts", "training", "subsidies", "targets")
+_QUERIES = (
+    "reporting",
+    "names",
+    "cutoff",
+    "enterprises",
+    "trend",
+    "posts",
+    "training",
+    "subsidies",
+    "alerts",
+    "targets",
+    "ranking",
+    "ranking_names",
+    "findings",
+)
 # A member of these that exists in raw must have its line in the report: (prefix, measure that every line has).
 _COMPLETE = (
     ("industry.", ".shortage_now"),
@@ -27,6 +41,9 @@ _COMPLETE = (
     ("size.", ".shortage_now"),
     ("training_", ".needed"),
     ("subsidy_", ".claims"),
+    ("alert.", ".alerts"),
+    ("target.", ".state"),
+    ("finding.", ".open"),
 )
 _SHOWN_MISMATCHES = 12
 _SHOWN_OF_ONE = 4

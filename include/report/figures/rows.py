@@ -1,4 +1,4 @@
-"""Mart rows of one period: read once, for every edition."""
+"""Mart rows of one period (and the open findings of the ledger): read once, for every edition."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ class MartRows:
     posts: Sequence[RowDict]
     training: Sequence[RowDict]
     subsidies: Sequence[RowDict]
+    alerts: Sequence[RowDict]
     targets: Sequence[RowDict]
+    performance: Sequence[RowDict]
+    findings: Sequence[RowDict]
     definitions: Sequence[RowDict]
 
 
