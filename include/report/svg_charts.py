@@ -7,7 +7,7 @@ from typing import Any
 
 import vl_convert
 
-from include.report.charts import COLOUR, LINE_COLOUR, ChartSpec, axis_tops
+from include.report.charts import COLOURS, ChartSpec, Series
 
 FACES = "PingFang SC, Microsoft YaHei, Noto Sans CJK SC, Source Han Sans SC, sans-serif"
 INK = "#1f2933"
@@ -25,18 +25,15 @@ def chart_svg(spec: ChartSpec, width: int) -> str:
 
 
 def vega_lite(spec: ChartSpec, width: int) -> dict[str, Any]:
-    """The Vega-Lite specification: ranked bars, columns, or columns with a line on a second axis."""
-    rows = [
-        {"name": name, "value": value, "line": None if not spec.line or spec.line[at] is None else float(spec.line[at])}  # type: ignore[arg-type]
-        for at, (name, value) in enumerate(zip(spec.categories, spec.values, strict=True))
-    ]
+    """The Vega-Lite specification: lying bars, or columns with lines, on a second axis where the unit is another."""
     narrow = width < 480
     size = 11 if narrow else 13
     base: dict[str, Any] = {
-        "data": {"values": rows},
+        "data": {"values": _rows(spec)},
         "width": width,
+        "height": _height(spec, narrow),
         "autosize": {"type": "fit", "contains": "padding"},
-        "padding": {"left": 2, "right": 26 if spec.kind == "bar" else 4, "top": 8, "bottom": 4},
+        "padding": {"left": 2, "right": 32 if spec.shape == "bars" else 4, "top": 8, "bottom": 4},
         "background": "transparent",
         "config": {
             "font": FACES,
@@ -51,84 +48,90 @@ def vega_lite(spec: ChartSpec, width: int) -> dict[str, Any]:
                 "labelLimit": 118 if narrow else 260,
                 "titleFontWeight": "normal",
             },
+            "legend": {"orient": "bottom", "title": None, "labelFontSize": size, "labelColor": INK},
             "view": {"stroke": None},
             "text": {"font": FACES, "fontSize": size, "fill": INK},
         },
     }
-    if spec.kind == "bar":
-        base["height"] = 30 * len(rows) + 20
-        base["encoding"] = {
-            "y": {
-                "field": "name",
-                "type": "nominal",
-                "sort": None,
-                "axis": {"title": None, "domain": False, "labelPadding": 6},
-            },
-            "x": {"field": "value", "type": "quantitative", "axis": None},
+    if spec.shape == "bars":
+        category = {
+            "field": "name",
+            "type": "nominal",
+            "sort": None,
+            "axis": {"title": None, "domain": False, "labelPadding": 6},
         }
-        label = {"mark": {"type": "text", "align": "left", "dx": 4}, "encoding": {"text": _count("value")}}
-        base["layer"] = [{"mark": {"type": "bar", "color": f"#{COLOUR}", "height": {"band": 0.68}}}, label]
+        base["layer"] = [_layer(spec, one, category) for one in range(len(spec.series))]
         return base
-    base["height"] = 240 if narrow else 300
     category = {
         "field": "name",
         "type": "nominal",
         "sort": None,
         "axis": {
             "title": None,
-            "labelAngle": -35 if narrow and len(rows) > 4 else 0,
-            "labelOverlap": len(rows) > 7,
+            "labelAngle": -35 if narrow and len(spec.categories) > 4 else 0,
+            "labelOverlap": len(spec.categories) > 7,
             "labelLimit": 0,
         },
     }
-    value: dict[str, Any] = {
-        "field": "value",
-        "type": "quantitative",
-        "axis": {"title": None, "format": ",d", "tickCount": 5},
-    }
-    columns: list[dict[str, Any]] = [
-        {
-            "mark": {"type": "bar", "color": f"#{COLOUR}", "width": {"band": 0.5}},
-            "encoding": {"x": category, "y": value},
-        },
-        {
-            "mark": {"type": "text", "dy": -7},
-            "encoding": {"x": category, "y": {**value}, "text": _count("value")},
-        },
-    ]
-    if spec.kind == "column":
-        base["layer"] = columns
-        return base
-    columns_top, line_top = axis_tops(spec)
-    value["scale"] = {"domain": [0, columns_top]}
-    columns[1]["encoding"]["y"] = {**value}
-    rate = {
-        "field": "line",
-        "type": "quantitative",
-        "scale": {"domain": [0, line_top]},
-        "axis": {"title": f"{spec.line_title}（%）", "grid": False, "titleColor": f"#{LINE_COLOUR}", "tickCount": 5},
-    }
-    lines = [
-        {
-            "mark": {
-                "type": "line",
-                "color": f"#{LINE_COLOUR}",
-                "strokeWidth": 2.5,
-                "invalid": "break-paths-show-domains",
-                "point": {"color": f"#{LINE_COLOUR}", "size": 50, "filled": True},
-            },
-            "encoding": {"x": category, "y": rate},
-        },
-        {
-            "transform": [{"filter": "isValid(datum.line)"}],
-            "mark": {"type": "text", "dy": -11, "fill": f"#{LINE_COLOUR}"},
-            "encoding": {"x": category, "y": rate, "text": {"field": "line", "type": "quantitative", "format": ".1f"}},
-        },
-    ]
-    base["layer"] = [{"layer": columns}, {"layer": lines}]
-    base["resolve"] = {"scale": {"y": "independent"}}
+    base["layer"] = [_layer(spec, one, category) for one in range(len(spec.series))]
+    if spec.axis_tops:
+        base["resolve"] = {"scale": {"y": "independent"}}
     return base
 
 
-def _count(field: str) -> dict[str, Any]:
-    return {"field": field, "type": "quantitative", "format": ",d"}
+def _rows(spec: ChartSpec) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "series": one.name, "value": None if value is None else float(value)}
+        for one in spec.series
+        for name, value in zip(spec.categories, one.values, strict=True)
+    ]
+
+
+def _height(spec: ChartSpec, narrow: bool) -> int:
+    if spec.shape == "bars":
+        return (14 + 16 * len(spec.series)) * len(spec.categories) + 20
+    return 240 if narrow else 300
+
+
+def _layer(spec: ChartSpec, at: int, category: dict[str, Any]) -> dict[str, Any]:
+    """Marks and numbers of one series."""
+    series = spec.series[at]
+    filled = [one.name for one in spec.series if one.draw == "fill"]
+    lies = spec.shape == "bars"
+    value: dict[str, Any] = {"field": "value", "type": "quantitative", "axis": None}
+    if not lies:
+        tops = spec.axis_tops
+        axis = {"title": series.name if series.is_second else None, "grid": not series.is_second, "tickCount": 5}
+        value |= {"axis": {**axis, "format": f",.{series.places}f", "titleColor": f"#{COLOURS[at]}"}}
+        value |= {"scale": {"domain": [0, tops[series.is_second]]}} if tops else {}
+    place = {"y": category, "x": value} if lies else {"x": category, "y": value}
+    if len(filled) > 1 and series.draw == "fill":
+        place["yOffset" if lies else "xOffset"] = {"field": "series", "sort": filled, "scale": {"domain": filled}}
+    colour: dict[str, Any] = {
+        "field": "series",
+        "type": "nominal",
+        "scale": {"domain": [one.name for one in spec.series], "range": [f"#{one}" for one in COLOURS]},
+        "legend": {} if len(spec.series) > 1 else None,
+    }
+    label = {"dx": 4, "align": "left"} if lies else {"dy": -11 if series.draw == "line" else -7}
+    return {
+        "transform": [{"filter": f"datum.series === '{series.name}'"}],
+        "layer": [
+            {"mark": _mark(series, lies), "encoding": {**place, "color": colour}},
+            {
+                "transform": [{"filter": "isValid(datum.value)"}],
+                "mark": {"type": "text", **label, "fill": f"#{COLOURS[at]}" if series.draw == "line" else INK},
+                "encoding": {
+                    **place,
+                    "text": {"field": "value", "type": "quantitative", "format": f",.{series.places}f"},
+                },
+            },
+        ],
+    }
+
+
+def _mark(series: Series, lies: bool) -> dict[str, Any]:
+    if series.draw == "line":
+        points = {"size": 50, "filled": True}
+        return {"type": "line", "strokeWidth": 2.5, "invalid": "break-paths-show-domains", "point": points}
+    return {"type": "bar", "height": {"band": 0.68}} if lies else {"type": "bar", "width": {"band": 0.5}}

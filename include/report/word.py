@@ -6,7 +6,6 @@ import io
 import math
 import re
 from collections.abc import Sequence, Set
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -326,7 +325,7 @@ class _Report:
         if note:
             self.run(end, note, BODY_FACE, 10.5)
         right.vertical_alignment = WD_CELL_VERTICAL_ALIGNMENT.CENTER
-        caption = self.drawing(right.paragraphs[0], upright(spec), TEXT_WIDTH_MM - left_mm)
+        caption = self.drawing(right.paragraphs[0], spec.upright(), TEXT_WIDTH_MM - left_mm)
         self.caption(right.add_paragraph(), caption, LEVEL1_FACE, 12, 24)
         self.note("")
         return True
@@ -397,11 +396,6 @@ class _Report:
             return
         table = self.figures.tables[annex["table"]]
         self.table(table, wording.table_note(table))
-
-
-def upright(spec: ChartSpec) -> ChartSpec:
-    """The chart for half a line: columns with long names under them become bars with the names in front."""
-    return replace(spec, kind="bar") if spec.kind == "column" else spec
 
 
 def fold(body: Sequence[Sequence[str]], totals: int) -> tuple[list[list[str]], set[tuple[int, int]]]:

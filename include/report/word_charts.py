@@ -23,16 +23,13 @@ from pptx.enum.chart import XL_CHART_TYPE, XL_LABEL_POSITION, XL_LEGEND_POSITION
 from pptx.oxml import parse_xml
 from pptx.util import Pt
 
-from include.report.charts import COLOUR, LINE_COLOUR, ChartSpec, axis_tops
+from include.report.charts import COLOURS, ChartSpec, Series
 
 _C = "http://schemas.openxmlformats.org/drawingml/2006/chart"
 _A = "http://schemas.openxmlformats.org/drawingml/2006/main"
 _R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-_TYPES = {
-    "bar": XL_CHART_TYPE.BAR_CLUSTERED,
-    "column": XL_CHART_TYPE.COLUMN_CLUSTERED,
-    "combo": XL_CHART_TYPE.COLUMN_CLUSTERED,
-}
+_TYPES = {"bars": XL_CHART_TYPE.BAR_CLUSTERED, "columns": XL_CHART_TYPE.COLUMN_CLUSTERED}
+_AXES = ("50010", "50020")
 _EMU_PER_MM = 36000
 _WIDE_MM = 100
 _BESIDE_HEIGHT_MM = 50
@@ -69,64 +66,65 @@ def add_chart(document: DocxDocument, paragraph: Paragraph, spec: ChartSpec, num
 
 
 def _height_mm(spec: ChartSpec) -> float:
-    return 8 + 4.6 * len(spec.categories) if spec.kind == "bar" else 50
+    legend = 6 if len(spec.series) > 1 else 0
+    if spec.shape == "bars":
+        return 6 + legend + (1.8 + 2.8 * len(spec.series)) * len(spec.categories)
+    return 46 + legend
 
 
 def chart_xml(spec: ChartSpec) -> tuple[etree._Element, bytes]:
     """(``c:chartSpace`` element without external data, bytes of its workbook) of one chart."""
-    data = CategoryChartData(number_format="#,##0")
-    data.categories = spec.categories
-    data.add_series(
-        f"{spec.title}（{spec.unit}）" if spec.kind != "combo" else f"当期生产缺工（{spec.unit}）", spec.values
-    )
-    if spec.kind == "combo":
-        data.add_series(f"{spec.line_title}（%）", [None if one is None else float(one) for one in spec.line], "0.0")
-    space = parse_xml(ChartXmlWriter(_TYPES[spec.kind], data).xml.encode())
+    data = CategoryChartData()
+    data.categories = spec.ticks
+    for one in spec.series:
+        data.add_series(one.name, one.values, number_format(one))
+    space = parse_xml(ChartXmlWriter(_TYPES[spec.shape], data).xml.encode())
     chart = Chart(space, None)
     chart.font.size = Pt(9)
-    _east_asian_font(space)
     _no_frame(space)
     chart.has_title = False
-    chart.has_legend = spec.kind == "combo"
+    chart.has_legend = len(spec.series) > 1
     if chart.has_legend:
         chart.legend.position = XL_LEGEND_POSITION.BOTTOM
         chart.legend.include_in_layout = False
     plot = chart.plots[0]
     plot.gap_width = 60
+    plot.overlap = 0
     plot.vary_by_categories = False
-    fill = plot.series[0].format.fill
-    fill.solid()
-    fill.fore_color.rgb = RGBColor.from_string(COLOUR)
-    plot.has_data_labels = True
-    plot.data_labels.number_format = "#,##0"
-    plot.data_labels.number_format_is_linked = False
-    plot.data_labels.position = XL_LABEL_POSITION.OUTSIDE_END
-    plot.data_labels.show_value = True
-    plot.data_labels.font.size = Pt(9)
+    for drawn, one, colour in zip(plot.series, spec.series, COLOURS, strict=False):
+        drawn.format.fill.solid()
+        drawn.format.fill.fore_color.rgb = RGBColor.from_string(colour)
+        labels = drawn.data_labels
+        labels.number_format, labels.number_format_is_linked = number_format(one), False
+        labels.position = XL_LABEL_POSITION.OUTSIDE_END
+        labels.show_value = True
+        labels.font.size = Pt(9 if len(spec.series) == 1 else 8)
     values = chart.value_axis
     values.minimum_scale = 0
-    values.has_major_gridlines = spec.kind != "bar"
+    values.has_major_gridlines = spec.shape == "columns"
     if values.has_major_gridlines:
         values.major_gridlines.format.line.color.rgb = RGBColor(0xD9, 0xD9, 0xD9)
-    values.tick_labels.number_format = "#,##0"
+    values.tick_labels.number_format = number_format(spec.series[0])
     values.tick_labels.number_format_is_linked = False
     values.format.line.fill.background()
     chart.category_axis.major_tick_mark = XL_TICK_MARK.NONE
     chart.category_axis.format.line.color.rgb = RGBColor(0x80, 0x80, 0x80)
-    if spec.kind == "bar":
-        # Bars grow from the bottom: turn the order so that the largest stands on top, and hide the number axis,
+    if spec.shape == "bars":
+        # Bars grow from the bottom: turn the order so that the first stands on top, and hide the number axis,
         # which the labels make redundant.
         chart.category_axis.reverse_order = True
         values.visible = False
-    if spec.kind == "combo":
-        columns_top, line_top = axis_tops(spec)
-        values.maximum_scale = columns_top
-        _second_axis(space, line_top)
-    return space, data_workbook(data)
+    if spec.axis_tops:
+        values.maximum_scale = spec.axis_tops[0]
+    _lines(space, spec)
+    _east_asian_font(space)
+    return space, bytes(data._workbook_writer.xlsx_blob)
 
 
-def data_workbook(data: CategoryChartData) -> bytes:
-    return bytes(data._workbook_writer.xlsx_blob)
+def number_format(series: Series) -> str:
+    """The Excel format of a series' values, which are as printed."""
+    digits = "#,##0" + ("." + "0" * series.places if series.places else "")
+    return f'{digits}"%"' if series.is_percent else digits
 
 
 def _east_asian_font(space: etree._Element) -> None:
@@ -153,31 +151,38 @@ def _no_frame(space: etree._Element) -> None:
     drawn.addnext(look)
 
 
-def _second_axis(space: etree._Element, top: float) -> None:
-    """Move the second series into a line on its own axis; python-pptx writes no combined charts."""
+def _lines(space: etree._Element, spec: ChartSpec) -> None:
+    """Move the series drawn as lines into a line chart of their own; python-pptx writes no combined charts."""
     area = space.find(f".//{{{_C}}}plotArea")
     bars = area.find(f"{{{_C}}}barChart")
-    series = bars.findall(f"{{{_C}}}ser")[1]
-    bars.remove(series)
-    for tag in ("invertIfNegative", "dLbls", "spPr"):
-        for old in series.findall(f"{{{_C}}}{tag}"):
-            series.remove(old)
+    for at, (series, drawn) in enumerate(zip(spec.series, bars.findall(f"{{{_C}}}ser"), strict=True)):
+        if series.draw != "line":
+            continue
+        bars.remove(drawn)
+        for tag in ("invertIfNegative", "dLbls", "spPr"):
+            for old in drawn.findall(f"{{{_C}}}{tag}"):
+                drawn.remove(old)
+        look, hidden, right = _line_parts(COLOURS[at], number_format(series), spec.axis_tops)
+        place = drawn.index(drawn.find(f"{{{_C}}}tx")) + 1
+        for offset, child in enumerate(list(look)):
+            drawn.insert(place + offset, child)
+        etree.SubElement(drawn, f"{{{_C}}}smooth").set("val", "0")
+        line = etree.Element(f"{{{_C}}}lineChart")
+        etree.SubElement(line, f"{{{_C}}}grouping").set("val", "standard")
+        etree.SubElement(line, f"{{{_C}}}varyColors").set("val", "0")
+        line.append(drawn)
+        etree.SubElement(line, f"{{{_C}}}marker").set("val", "1")
+        own = [one.get("val") for one in bars.findall(f"{{{_C}}}axId")]
+        for axis in _AXES if series.is_second else own:
+            etree.SubElement(line, f"{{{_C}}}axId").set("val", axis)
+        area.findall(f"{{{_C}}}barChart")[-1].addnext(line)
+        if series.is_second:
+            area.find(f"{{{_C}}}valAx").addnext(hidden)
+            hidden.addnext(right)
+
+
+def _line_parts(colour: str, form: str, tops: tuple[float, float] | None) -> list[etree._Element]:
+    """Look of a line, and the two axes of the second scale."""
     template = Template((_TEMPLATES / "second_axis.xml").read_text(encoding="utf-8"))
-    look, hidden, right = etree.fromstring(
-        template.substitute(colour=LINE_COLOUR, top=top).encode(), etree.XMLParser(remove_blank_text=True)
-    )
-    at = series.index(series.find(f"{{{_C}}}tx")) + 1
-    for offset, child in enumerate(list(look)):
-        series.insert(at + offset, child)
-    etree.SubElement(series, f"{{{_C}}}smooth").set("val", "0")
-    line = etree.Element(f"{{{_C}}}lineChart")
-    etree.SubElement(line, f"{{{_C}}}grouping").set("val", "standard")
-    etree.SubElement(line, f"{{{_C}}}varyColors").set("val", "0")
-    line.append(series)
-    etree.SubElement(line, f"{{{_C}}}marker").set("val", "1")
-    for axis in ("50010", "50020"):
-        etree.SubElement(line, f"{{{_C}}}axId").set("val", axis)
-    bars.addnext(line)
-    value_axis = area.find(f"{{{_C}}}valAx")
-    value_axis.addnext(hidden)
-    hidden.addnext(right)
+    filled = template.substitute(colour=colour, top=tops[1] if tops else 0, format=form.replace('"', "&quot;"))
+    return list(etree.fromstring(filled.encode(), etree.XMLParser(remove_blank_text=True)))

@@ -356,7 +356,7 @@ def _block(entry: Mapping[str, Any], figures: ReportFigures) -> Block | None:
         text = paragraph(entry["paragraph"], figures) if holds(entry.get("when"), figures) else ""
         return Paragraph(text) if text else None
     if "chart" in entry:
-        return ChartBlock(entry["chart"]) if _has_something(figures.tables.get(entry["chart"])) else None
+        return ChartBlock(entry["chart"]) if draws(entry["chart"], figures) else None
     table = figures.tables.get(entry["table"]["key"])
     if table is None or not table.rows:
         return None
@@ -364,15 +364,19 @@ def _block(entry: Mapping[str, Any], figures: ReportFigures) -> Block | None:
     return TableBlock(*cut(table, top)) if top else TableBlock(table, False)
 
 
-def _has_something(table: Table | None) -> bool:
-    """Whether a chart of the table would show anything (charts bear the key of their table); one month is no trend."""
-    rows = table.rows if table else ()
+def draws(key: str, figures: ReportFigures) -> bool:
+    """Whether the chart ``key`` of ``texts.yaml`` would show anything: one month is no course, and all 0 is none."""
+    entry = texts()["charts"][key]
+    table = figures.tables.get(entry.get("table", key))
+    if table is None:
+        return False
+    columns = [table.columns.index(one["column"]) for one in entry["series"] if one["column"] in table.columns]
     shown = [
         row
-        for row in rows
-        if any(isinstance(cell, Figure) and cell.unit == "persons" and bool(cell.value) for cell in row.cells)
+        for row in table.rows
+        if not row.is_total and any(isinstance(cell := row.cells[at], Figure) and bool(cell.value) for at in columns)
     ]
-    return len(shown) >= (2 if table is not None and table.key == "trend" else 1)
+    return len(shown) >= int(entry.get("least", 1))
 
 
 def cut(table: Table, top: int) -> tuple[Table, bool]:

@@ -155,7 +155,7 @@ def test_a_number_is_never_broken_over_lines() -> None:
 def test_charts_are_native_and_carry_their_workbook(figures: ReportFigures) -> None:
     package = zipfile.ZipFile(io.BytesIO(word_bytes(figures)))
     charts = [name for name in package.namelist() if re.fullmatch(r"word/charts/chart\d+\.xml", name)]
-    assert len(charts) == 4
+    assert len(charts) == 7
     assert b"stacked" not in b"".join(package.read(name) for name in charts)
     cities = next(name for name in charts if "柳州市" in package.read(name).decode())
     data = package.read(cities.replace("charts", "embeddings").replace(".xml", ".xlsx"))
@@ -208,7 +208,7 @@ def test_the_workbook_holds_every_table_raw_and_ready_to_print(figures: ReportFi
     for key, table in figures.tables.items():
         sheet = workbook[names[key]]
         assert sheet.freeze_panes and sheet.print_title_rows == "$4:$4"
-        assert sheet.page_setup.orientation == "landscape" and sheet.page_setup.paperSize == 9
+        assert sheet.page_setup.orientation in ("portrait", "landscape") and sheet.page_setup.paperSize == 9
         assert sheet.sheet_properties.pageSetUpPr.fitToPage
         assert sheet.page_setup.fitToWidth in (None, 1)  # left out means 1
         assert sheet.page_setup.fitToHeight == 0 or sheet._charts
@@ -235,7 +235,7 @@ def test_rates_keep_their_digits_in_excel(figures: ReportFigures, workbook: Any)
 
 def test_the_workbook_has_native_charts(figures: ReportFigures) -> None:
     package = zipfile.ZipFile(io.BytesIO(excel_bytes(figures)))
-    assert sum(name.startswith("xl/charts/chart") for name in package.namelist()) == 4
+    assert sum(name.startswith("xl/charts/chart") for name in package.namelist()) == 8
 
 
 # -- HTML --------------------------------------------------------------------------------------------------------------
