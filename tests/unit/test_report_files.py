@@ -105,9 +105,19 @@ def test_the_title_is_centred_in_its_face(document: Any) -> None:
 
 def test_headings_are_numbered_by_level(document: Any) -> None:
     first = [p.text for p in document.paragraphs if p.style.name == "Heading 1"]
-    assert first == ["一、报送情况", "二、总体情况", "三、缺工情况", "四、培训需求", "五、补贴发放"]
+    assert first == [
+        "一、报送情况",
+        "二、总体情况",
+        "三、缺工情况",
+        "四、培训需求",
+        "五、补贴发放",
+        "六、目标进度",
+        "七、通报",
+        "八、存在问题和下一步工作",
+    ]
     second = [p.text for p in document.paragraphs if p.style.name == "Heading 2"]
-    assert second[0] == "（一）当期生产缺工" and second[-1] == "（七）扩大产能后预计缺工"
+    assert second[0] == "（一）当期生产缺工" and second[6] == "（七）扩大产能后预计缺工"
+    assert second[7:] == ["（一）存在问题", "（二）下一步工作"]
 
 
 def test_page_numbers_stand_outside(document: Any) -> None:
@@ -158,7 +168,7 @@ def test_a_number_is_never_broken_over_lines() -> None:
 def test_charts_are_native_and_carry_their_workbook(figures: ReportFigures) -> None:
     package = zipfile.ZipFile(io.BytesIO(word_bytes(figures)))
     charts = [name for name in package.namelist() if re.fullmatch(r"word/charts/chart\d+\.xml", name)]
-    assert len(charts) == 7
+    assert len(charts) == 8
     assert b"stacked" not in b"".join(package.read(name) for name in charts)
     cities = next(name for name in charts if "柳州市" in package.read(name).decode())
     data = package.read(cities.replace("charts", "embeddings").replace(".xml", ".xlsx"))
@@ -189,6 +199,8 @@ def allowed(figures: ReportFigures) -> set[str]:
                 found |= numbers(instant_text(figure.value))  # type: ignore[arg-type]
             if isinstance(figure.value, int):
                 found |= {str(abs(figure.value))}
+    for table in figures.tables.values():  # names: of documents and clauses, of codes, of cells
+        found |= numbers(" ".join(cell for row in table.rows for cell in row.cells if isinstance(cell, str)))
     return found | numbers(str(wording.texts())) | numbers(str(wording.definitions(figures))) | {"2026", "4"}
 
 
@@ -255,7 +267,7 @@ def test_rates_keep_their_digits_in_excel(figures: ReportFigures, workbook: Any)
 
 def test_the_workbook_has_native_charts(figures: ReportFigures) -> None:
     package = zipfile.ZipFile(io.BytesIO(excel_bytes(figures)))
-    assert sum(name.startswith("xl/charts/chart") for name in package.namelist()) == 8
+    assert sum(name.startswith("xl/charts/chart") for name in package.namelist()) == 9
 
 
 # -- HTML --------------------------------------------------------------------------------------------------------------
