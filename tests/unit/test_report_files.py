@@ -27,7 +27,9 @@ from include.report.html import html_text
 from include.report.model import Figure, ReportFigures
 from include.report.numbers import instant_text
 from include.report.render import write_files
-from include.report.word import TEXT_WIDTH_MM, fit, fold, word_bytes
+from include.report.word import word_bytes
+from include.report.word_page import TEXT_WIDTH_MM
+from include.report.word_tables import Grid, fold
 from tests.report_rows import ROOT, mart_rows, reporters
 
 COUNTIES = [one["region_code"] for one in reporters()]
@@ -147,7 +149,7 @@ def test_tables_fit_the_page_and_repeat_their_header(document: Any) -> None:
 
 def test_a_number_is_never_broken_over_lines() -> None:
     header, body = ["项目", "金额（元）", "笔数"], [["甲" * 30, "9,999,999,999.99", "1,234"]]
-    widths, size = fit(header, body, [False, True, True], [80, 10, 10])
+    widths, size = Grid(tuple(header), tuple(map(tuple, body)), (False, True, True), (80, 10, 10)).fit()
     assert widths[1] / 20 > len(body[0][1]) * size * 0.5
     assert sum(widths) <= TEXT_WIDTH_MM / 25.4 * 72 * 20
 
