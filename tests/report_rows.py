@@ -157,7 +157,7 @@ def mart_rows(
     return MartRows(
         submissions=_submissions(listed, period, absent.get(period, set()), refused, late),
         summary=[row for row in summary if row["period"] == period],
-        trend=[row for row in summary if row["region_code"] == "450000"],
+        trend=summary,
         industries=_industries(current, [row for row in kept if row["period"] == previous], lfl),
         sizes=_sizes(current),
         persistent=_persistent(kept, period),
@@ -253,52 +253,57 @@ def _submissions(
 
 def _industries(rows: list[dict[str, Any]], before: list[dict[str, Any]], lfl: set[str]) -> list[dict[str, Any]]:
     out = []
-    for code in sorted({row["industry"] for row in rows}):
-        mine = [row for row in rows if row["industry"] == code]
-        again = [row for row in mine if row["county"] in lfl]
-        past = [row for row in before if row["industry"] == code and row["county"] in lfl]
+    now, last = _split(rows, "industry"), _split(before, "industry")
+    for county, code in sorted(set(now) | {place for place in last if place[0] in lfl}):
+        mine = now.get((county, code), [])
+        again = mine if county in lfl else []
+        past = last.get((county, code), []) if county in lfl else []
         out.append(
             {
+                "county_code": county,
                 "industry_code": code,
                 "industry_name": INDUSTRIES[code],
                 "enterprises": len(mine),
                 "short_enterprises": sum(1 for row in mine if row["shortage_now"] > 0),
-                "headcount_persons": _sum(mine, "headcount"),
-                "shortage_now_persons": _sum(mine, "shortage_now"),
-                "shortage_expansion_persons": _sum(mine, "shortage_expansion"),
-                "lfl_shortage_now_persons": _sum(again, "shortage_now"),
-                "lfl_previous_shortage_now_persons": _sum(past, "shortage_now"),
+                "headcount_persons": _sum(mine, "headcount") or 0,
+                "shortage_now_persons": _sum(mine, "shortage_now") or 0,
+                "shortage_expansion_persons": _sum(mine, "shortage_expansion") or 0,
+                "lfl_shortage_now_persons": (_sum(again, "shortage_now") or 0) if county in lfl else None,
+                "lfl_previous_shortage_now_persons": (_sum(past, "shortage_now") or 0) if county in lfl else None,
             }
         )
     return out
 
 
+def _split(rows: list[dict[str, Any]], measure: str) -> dict[tuple[str, Any], list[dict[str, Any]]]:
+    """Rows by county and one of their columns."""
+    found: dict[tuple[str, Any], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        found[row["county"], row[measure]].append(row)
+    return found
+
+
 def _sizes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    out = []
-    for size in ("大型", "中型", "小型", "微型", None):
-        mine = [row for row in rows if row["size"] == size]
-        if mine:
-            out.append(
-                {
-                    "size_class": size,
-                    "enterprises": len(mine),
-                    "short_enterprises": sum(1 for row in mine if row["shortage_now"] > 0),
-                    "headcount_persons": _sum(mine, "headcount"),
-                    "shortage_now_persons": _sum(mine, "shortage_now"),
-                }
-            )
-    return out
+    return [
+        {
+            "county_code": county,
+            "size_class": size,
+            "enterprises": len(mine),
+            "short_enterprises": sum(1 for row in mine if row["shortage_now"] > 0),
+            "headcount_persons": _sum(mine, "headcount"),
+            "shortage_now_persons": _sum(mine, "shortage_now"),
+        }
+        for (county, size), mine in sorted(_split(rows, "size").items(), key=str)
+    ]
 
 
 def _persistent(rows: list[dict[str, Any]], period: str) -> list[dict[str, Any]]:
     window = [period, _before(period), _before(_before(period)) if _before(period) in PERIODS else "none"]
     short = {(row["id"], row["period"]) for row in rows if row["shortage_now"] > 0}
-    cities: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        if row["period"] == period:
-            cities[row["city"]].append(row)
+    counties = _split([row for row in rows if row["period"] == period], "city")
     return [
         {
+            "county_code": county,
             "city_code": city,
             "short_enterprises": sum(1 for row in mine if row["shortage_now"] > 0),
             "persistently_short_enterprises": sum(1 for row in mine if all((row["id"], at) in short for at in window)),
@@ -306,29 +311,28 @@ def _persistent(rows: list[dict[str, Any]], period: str) -> list[dict[str, Any]]
                 row["shortage_now"] for row in mine if all((row["id"], at) in short for at in window)
             ),
         }
-        for city, mine in sorted(cities.items())
+        for (county, city), mine in sorted(counties.items())
     ]
 
 
 def _posts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    totals: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
     codes = list(POSTS)
     for place, row in enumerate(rows):
-        code = codes[place % 11]
-        totals[code][0] += row["headcount"] // 3
-        totals[code][1] += row["shortage_now"]
-        totals[code][2] += row["shortage_now"] // 2
+        cell = totals[row["county"], codes[place % 11]]
+        cell[0] += row["headcount"] // 3
+        cell[1] += row["shortage_now"]
+        cell[2] += row["shortage_now"] // 2
     return [
         {
+            "county_code": county,
             "occupation_code": code,
             "occupation_name": POSTS[code],
-            "posts": 1,
-            "employed_persons": totals[code][0],
-            "shortage_now_persons": totals[code][1],
-            "planned_hires_persons": totals[code][2],
-            "shortage_expansion_persons": 0,
+            "employed_persons": cell[0],
+            "shortage_now_persons": cell[1],
+            "planned_hires_persons": cell[2],
         }
-        for code in sorted(totals)
+        for (county, code), cell in sorted(totals.items())
     ]
 
 
@@ -338,11 +342,12 @@ def _training(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         ("初级工", "中级工", "高级工", None),
         ("岗前培训", "岗位技能提升培训", "企业新型学徒制"),
     )
-    totals: dict[tuple[str, str | None, str], int] = defaultdict(int)
+    totals: dict[tuple[str, str, str | None, str], int] = defaultdict(int)
     for place, row in enumerate(rows):
-        totals[codes[place % 9], levels[place % 4], types[place % 3]] += row["headcount"] // 20
+        totals[row["county"], codes[place % 9], levels[place % 4], types[place % 3]] += row["headcount"] // 20
     return [
         {
+            "county_code": county,
             "occupation_code": code,
             "occupation_name": POSTS[code],
             "training_level": level,
@@ -353,31 +358,32 @@ def _training(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "needed_both_persons": needed,
             "delivered_both_persons": needed // 5,
         }
-        for (code, level, kind), needed in sorted(totals.items(), key=str)
+        for (county, code, level, kind), needed in sorted(totals.items(), key=str)
     ]
 
 
 def _subsidies(counties: set[str], seed: int) -> list[dict[str, Any]]:
-    if not counties:
-        return []
     dice = random.Random(seed + 1)
     rows = []
-    for code, item in sorted(ITEMS.items()):
-        claims = dice.randint(40, 320)
-        applied = Decimal(claims) * Decimal(dice.randint(60000, 240000)) / 100
-        rows.append(
-            {
-                "fund": FUNDS.get(code, "就业补助资金"),
-                "item_code": code,
-                "item": item,
-                "claims": claims,
-                "applied_yuan": applied,
-                "approved_yuan": (applied * Decimal("0.93")).quantize(Decimal("0.01")),
-                "advanced_yuan": (applied / 5).quantize(Decimal("0.01")) if code == "apprenticeship" else Decimal(0),
-                "paid_yuan": (applied * Decimal("0.71")).quantize(Decimal("0.01")),
-                "over_limit_claims": 6 if code == "skill_assessment" else 0,
-            }
-        )
+    for county in sorted(counties):
+        for code, item in sorted(ITEMS.items()):
+            claims = dice.randint(2, 16)
+            applied = Decimal(claims) * Decimal(dice.randint(60000, 240000)) / 100
+            advanced = (applied / 5).quantize(Decimal("0.01")) if code == "apprenticeship" else Decimal(0)
+            rows.append(
+                {
+                    "county_code": county,
+                    "fund": FUNDS.get(code, "就业补助资金"),
+                    "item_code": code,
+                    "item": item,
+                    "claims": claims,
+                    "applied_yuan": applied,
+                    "approved_yuan": (applied * Decimal("0.93")).quantize(Decimal("0.01")),
+                    "advanced_yuan": advanced,
+                    "paid_yuan": (applied * Decimal("0.71")).quantize(Decimal("0.01")),
+                    "over_limit_claims": 2 if code == "skill_assessment" and county < "4503" else 0,
+                }
+            )
     return rows
 
 

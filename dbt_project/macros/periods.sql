@@ -1,8 +1,15 @@
-{#- The run's reporting period, 'YYYY-MM'. The only time a model knows: nothing reads the clock. -#}
+{#-
+    The run's reporting period, 'YYYY-MM': the only time a model knows, nothing reads the clock. It comes from the
+    environment and not as a variable of dbt's, which parses the whole project anew whenever a variable changes. While
+    parsing, any month will do. A unit test overrides the variable.
+-#}
 {% macro run_period() -%}
-    {%- set period = var('period') | string -%}
+    {%- if not execute -%}
+        {{ return('2000-01') }}
+    {%- endif -%}
+    {%- set period = var('period', env_var('DBT_PERIOD', '')) | string -%}
     {%- if not modules.re.match('^[0-9]{4}-(0[1-9]|1[0-2])$', period) -%}
-        {{ exceptions.raise_compiler_error("var period is '" ~ period ~ "'; give a month, e.g. --vars '{period: \"2026-03\"}'") }}
+        {{ exceptions.raise_compiler_error("the period is '" ~ period ~ "'; give a month, e.g. DBT_PERIOD=2026-03 dbt build") }}
     {%- endif -%}
     {{ return(period) }}
 {%- endmacro %}

@@ -57,14 +57,12 @@ def write_pages(folder: Path) -> tuple[Path, Described]:
     page = target / "static_index.html"
     page.unlink(missing_ok=True)
     done = subprocess.run(
-        [
-            sys.executable, "-m", "dbt.cli.main", "docs", "generate", "--static",
-            "--vars", json.dumps({"period": period}),
-        ],
+        [sys.executable, "-m", "dbt.cli.main", "docs", "generate", "--static"],
         cwd=settings.dbt_project,
         env={
             **os.environ,
             **connection_environment(warehouse_url()),
+            "DBT_PERIOD": period,
             "DBT_PROJECT_DIR": str(settings.dbt_project),
             "DBT_PROFILES_DIR": str(settings.dbt_project),
             "DBT_TARGET_PATH": str(target),

@@ -7,11 +7,11 @@ A number is printed only through a :class:`Figure`; the writers know no other so
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 FigureValue = int | Decimal | str | datetime | tuple[str, ...] | None
 Unit = Literal[
@@ -102,6 +102,11 @@ class Edition:
     region_name: str
     reporter_code: str | None = None
 
+    @property
+    def key(self) -> str:
+        """``province.450000``, ``city.450100``, ``county.450126`` (the reporter's code): one edition of a period."""
+        return f"{self.level}.{self.reporter_code or self.region_code}"
+
 
 @dataclass(frozen=True, slots=True)
 class Definition:
@@ -159,6 +164,11 @@ class ReportFigures:
     def __post_init__(self) -> None:
         object.__setattr__(self, "figures", MappingProxyType(dict(self.figures)))
         object.__setattr__(self, "tables", MappingProxyType(dict(self.tables)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A read-only view cannot be sent to another process; what it shows can.
+        values = (getattr(self, one.name) for one in fields(self))
+        return type(self), tuple(dict(value) if isinstance(value, MappingProxyType) else value for value in values)
 
     def get(self, key: str) -> Figure | None:
         """The figure of ``key``, or ``None`` where this issue has none."""

@@ -1,12 +1,12 @@
 """Every printed figure recomputed from ``raw``, ``intake`` and ``reference``, sharing nothing with the marts.
 
-The queries of ``sql/reconcile`` go from the rows as sent to ``(key, value)`` in one step; ratios and comparisons are
-formed there too. A figure agrees when both sides print the same.
+The queries of ``sql/reconcile`` go from the rows as sent to ``(edition, key, value)`` in one step, for all editions in
+one reading; ratios and comparisons are formed there too. A figure agrees when both sides print the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,8 @@ from typing import Any
 
 import psycopg
 
-from include.report.figures import TREND_MONTHS, shift_period
-from include.report.model import Figure, ReportFigures
+from include.report.figures.rows import TREND_MONTHS, shift_period
+from include.report.model import Edition, Figure, ReportFigures
 from include.report.numbers import printed_value
 
 _SQL = Path(__file__).parent / "sql" / "reconcile"
@@ -52,18 +52,27 @@ class Reconciliation:
 
 
 class ReconciliationFailed(RuntimeError):
-    """A printed figure differs from its recomputation; nothing was released."""
+    """A printed figure differs from its recomputation; nothing was released.
 
-    def __init__(self, period: str, result: Reconciliation) -> None:
+    Attributes:
+        results: the editions that differ, each with what was compared.
+    """
+
+    def __init__(self, period: str, results: Mapping[Edition, Reconciliation]) -> None:
         self.period = period
-        self.result = result
-        shown = "; ".join(str(one) for one in result.mismatches[:_SHOWN_MISMATCHES])
-        more = len(result.mismatches) - _SHOWN_MISMATCHES
+        self.results = {edition: result for edition, result in results.items() if result.mismatches}
+        found = [
+            f"{edition.region_name} {mismatch}"
+            for edition, result in self.results.items()
+            for mismatch in result.mismatches
+        ]
+        more = len(found) - _SHOWN_MISMATCHES
         rest = f"; and {more} more" if more > 0 else ""
         super().__init__(
-            f"reconciliation of {period}: {len(result.mismatches)} of {result.checked} figures differ, "
-            f"nothing was released. {shown}{rest}. Rebuild the marts of {period} (build_warehouse), publish again; "
-            "if it stays, a mart or a query is wrong."
+            f"reconciliation of {period}: {len(found)} of {sum(result.checked for result in results.values())} figures "
+            f"differ in {len(self.results)} of {len(results)} reports, nothing was released. "
+            f"{'; '.join(found[:_SHOWN_MISMATCHES])}{rest}. Rebuild the marts of {period} (build_warehouse), publish "
+            "again; if it stays, a mart or a query is wrong."
         )
 
 
@@ -82,29 +91,36 @@ def reconcile(conn: psycopg.Connection, figures: ReportFigures) -> Reconciliatio
     Returns:
         The number of figures compared, and those that differ (sorted by key).
     """
-    return compare(figures, recompute(conn, figures.period))
+    found = recompute(conn, figures.period, [figures.edition])
+    return compare(figures, found[figures.edition])
 
 
-def recompute(conn: psycopg.Connection, period: str) -> dict[str, Recomputed]:
-    """Key to value of everything a report of ``period`` may print.
+def recompute(
+    conn: psycopg.Connection, period: str, editions: Iterable[Edition]
+) -> dict[Edition, dict[str, Recomputed]]:
+    """Key to value of everything that the reports of ``period`` may print, by edition; raw is read once for all.
 
     Raises:
         ValueError: two queries give the same key.
     """
+    chosen = {edition.key: edition for edition in editions}
     parameters = {
         "period": period,
         "previous_period": shift_period(period, -1),
         "period_before_previous": shift_period(period, -2),
+        "period_year_ago": shift_period(period, -12),
         "trend_from": shift_period(period, 1 - TREND_MONTHS),
+        "editions": list(chosen),
     }
-    found: dict[str, Recomputed] = {}
+    found: dict[Edition, dict[str, Recomputed]] = {edition: {} for edition in chosen.values()}
     with _hash_joins(conn):
         for name in _QUERIES:
             statement = (_SQL / f"{name}.sql").read_text(encoding="utf-8")
-            for key, value, *absence in conn.execute(statement.encode(), parameters):
-                if key in found:
-                    raise ValueError(f"sql/reconcile/{name}.sql gives {key} a second time")
-                found[key] = Recomputed(tuple(value) if isinstance(value, list) else value, *absence)
+            for edition, key, value, *absence in conn.execute(statement.encode(), parameters):
+                values = found[chosen[edition]]
+                if key in values:
+                    raise ValueError(f"sql/reconcile/{name}.sql gives {key} of {edition} a second time")
+                values[key] = Recomputed(tuple(value) if isinstance(value, list) else value, *absence)
     return found
 
 

@@ -67,7 +67,7 @@ def render_reports(
         figures = collect_figures(conn, period)
         result = reconcile(conn, figures)
     if result.mismatches:
-        raise ReconciliationFailed(period, result)
+        raise ReconciliationFailed(period, {figures.edition: result})
     figures = dataclasses.replace(figures, maturity=maturity, maturity_reason=maturity_reason)
     return Rendered(write_files(figures, folder), result.checked, figures_digest(figures))
 
@@ -97,7 +97,7 @@ def figures_digest(figures: ReportFigures) -> str:
     lines = [
         (key, figure.unit, _stable(figure.value), figure.absence) for key, figure in sorted(figures.figures.items())
     ]
-    content = json.dumps([figures.period, figures.edition.region_code, figures.is_sample, lines], ensure_ascii=False)
+    content = json.dumps([figures.period, figures.edition.key, figures.is_sample, lines], ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()
 
 

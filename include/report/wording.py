@@ -66,9 +66,21 @@ def month_text(period: str) -> str:
     return str(texts()["month"]).format(year=int(year), month=int(month))
 
 
+def place_text(figures: ReportFigures) -> str:
+    """The edition's place as it stands in titles, ``""`` for the province."""
+    words: str = texts()["editions"][figures.edition.level]["title_place"]
+    return words.format(region=figures.edition.region_name)
+
+
 def report_title(figures: ReportFigures) -> str:
-    """Full title with the month, also the file name's stem."""
-    return f"{texts()['title']}（{month_text(figures.period)}）"
+    """Full title with place and month, also the file name's stem."""
+    return f"{place_text(figures)}{texts()['title']}（{month_text(figures.period)}）"
+
+
+def title_lines(figures: ReportFigures) -> list[str]:
+    """The title without the month, broken by sense; the place of a city or county stands in a line before."""
+    place = place_text(figures)
+    return [*([place] if place else []), *texts()["title_lines"]]
 
 
 def cutoff_text(figures: ReportFigures) -> str:
@@ -150,9 +162,14 @@ def holds(condition: Mapping[str, str] | None, figures: ReportFigures) -> bool:
     return True
 
 
+def stands(entry: Mapping[str, Any], figures: ReportFigures) -> bool:
+    """Whether a sentence, subtitle or block is for reports of this level (``levels``; all when it names none)."""
+    return "levels" not in entry or figures.edition.level in entry["levels"]
+
+
 def sentence(entry: Mapping[str, Any], figures: ReportFigures) -> str | None:
     """One sentence of ``texts.yaml``, or ``None`` when its condition fails or one of its figures is missing."""
-    if not holds(entry.get("when"), figures):
+    if not stands(entry, figures) or not holds(entry.get("when"), figures):
         return None
     if "unless" in entry and holds(entry["unless"], figures):
         return None
@@ -171,10 +188,13 @@ def sentence(entry: Mapping[str, Any], figures: ReportFigures) -> str | None:
 def _place(name: str, style: str | None, figures: ReportFigures) -> str | None:
     words: Mapping[str, str] = {
         "period": month_text(figures.period),
+        "region": figures.edition.region_name,
         "cutoff": cutoff_text(figures),
         "maturity": maturity_text(figures),
         "maturity_reason": figures.maturity_reason.rstrip("。"),
     }
+    if name == "place":
+        return place_text(figures)
     if name in words:
         return words[name] or None
     if name.startswith(_ANNEX):
@@ -247,11 +267,6 @@ def definitions(figures: ReportFigures) -> list[tuple[str, str, str]]:
     return [(one.name_zh, one.definition_zh, one.unit) for one in ranked]
 
 
-def title_lines(figures: ReportFigures) -> list[str]:
-    """The title without the month, broken by sense."""
-    return list(texts()["title_lines"])
-
-
 def annexes(figures: ReportFigures) -> list[Mapping[str, Any]]:
     """The annexes of ``texts.yaml`` that this issue has something for, in the order of their numbers."""
     return [
@@ -281,6 +296,8 @@ def _section_blocks(entries: Sequence[Mapping[str, Any]], figures: ReportFigures
     number = 0
     pending: str | None = None
     for entry in entries:
+        if not stands(entry, figures):
+            continue
         if "subtitle" in entry:
             pending = entry["subtitle"]
             continue

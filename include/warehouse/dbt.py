@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -226,7 +227,7 @@ def prepare(period: str) -> bool:
     """Set up what holds no period, if the project changed since; returns whether anything was done.
 
     Args:
-        period: any period; dbt wants one to parse the project.
+        period: any period; what holds none is the same for all.
     """
     check_period(period)
     with connect(autocommit=True) as conn, _alone(conn):
@@ -369,14 +370,16 @@ def _log() -> Path:
 
 def _dbt(period: str, *arguments: str) -> tuple[NodeResult, ...]:
     project = get_settings().dbt_project
-    # dbt parses anew when a variable changes; a target folder a period keeps the parsed project for the next build.
     target = _folder() / "target" / period
     target.mkdir(parents=True, exist_ok=True)
     _log().parent.mkdir(parents=True, exist_ok=True)
     results = target / "run_results.json"
+    # Parsing takes longer than building a small month; every period's build starts from the last one's parsed project.
+    parsed = _folder() / "partial_parse.msgpack"
     environment = {
         **os.environ,
         **connection_environment(warehouse_url()),
+        "DBT_PERIOD": period,
         "DBT_PROJECT_DIR": str(project),
         "DBT_PROFILES_DIR": str(project),
         "DBT_TARGET_PATH": str(target),
@@ -388,13 +391,17 @@ def _dbt(period: str, *arguments: str) -> tuple[NodeResult, ...]:
     }
     environment.setdefault("DBT_THREADS", str(THREADS))
     verb, *rest = arguments
-    command = [sys.executable, "-m", "dbt.cli.main", verb, "--vars", json.dumps({"period": period}), *rest]
+    command = [sys.executable, "-m", "dbt.cli.main", verb, *rest]
     # The lock goes on with the dbt process: where a killed task left one behind, the next try waits for it, since two
     # would each delete the period's rows and each insert them.
     with (_folder() / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         results.unlink(missing_ok=True)
+        if parsed.exists():
+            shutil.copyfile(parsed, target / parsed.name)
         output = _run(command, environment, project, lock.fileno())
+        if (target / parsed.name).exists():
+            shutil.copyfile(target / parsed.name, parsed)
     if not results.exists():
         raise DbtNotRunError(
             f"dbt {verb} of {period} ended before any node ran. Check that the warehouse is up and that the project "

@@ -563,3 +563,68 @@ def test_a_month_is_reopened_by_hand_only_where_something_would_wait(inbox: Path
     with connect() as conn:
         outcomes = conn.execute("select outcome from intake.received_file where is_correction").fetchall()
     assert outcomes == [("pending",)]
+
+
+# What the ledger's lines say, read again whole: what the digest kept by triggers must be equal to.
+RECOMPUTED = """
+    select period, kind, sum(intake.line_weight(text)) from (
+        select period, 'reporting_period' as kind, intake.ledger_line(line) as text from intake.reporting_period as line
+        union all
+        select period, 'expected_report', intake.ledger_line(line) from intake.expected_report as line
+        union all
+        select period, 'submission', intake.ledger_line(line) from intake.submission as line
+        union all
+        select period, 'received_file', intake.ledger_line(line) from intake.received_file as line
+    ) as lines
+    where text is not null
+    group by period, kind
+"""
+
+
+def digests(conn: psycopg.Connection[Any]) -> set[tuple[Any, ...]]:
+    return set(conn.execute("select period, kind, weight from intake.ledger_digest where weight <> 0").fetchall())
+
+
+def test_the_digest_of_the_ledger_follows_every_write(month: psycopg.Connection[Any]) -> None:
+    def check() -> str:
+        assert digests(month) == set(month.execute(RECOMPUTED).fetchall())
+        return entries.input_hash(month, PERIOD)
+
+    seen = [check()]
+    writes = (
+        "insert into intake.received_file (sha256, file_name, channel, channel_path, size_bytes, received_at, period,"
+        " reporter_code, outcome, outcome_zh) select 'digest-' || n, 'f', 'folder', 'digest-' || n, 1, now(),"
+        " %(period)s, '990001', 'refused', '退回' from generate_series(1, 3) as n",
+        "update intake.received_file set outcome = 'rejected' where sha256 = 'digest-1'",
+        "update intake.reporting_period set state = 'closed' where period = %(period)s",
+        "delete from intake.expected_report where period = %(period)s and reporter_code = '990002'",
+        "delete from intake.received_file where sha256 = 'digest-2'",
+    )
+    for statement in writes:
+        month.execute(statement.encode(), {"period": PERIOD})
+        seen.append(check())
+    assert len(set(seen)) == len(seen), "each of these writes changes what marts and report are made from"
+
+    month.execute("update intake.received_file set file_name = 'g' where sha256 = 'digest-3'")
+    assert check() == seen[-1], "a file's name changes nothing"
+    month.execute(
+        "delete from intake.received_file where sha256 = 'digest-3'; "
+        "insert into intake.received_file (sha256, file_name, channel, channel_path, size_bytes, received_at, period,"
+        " reporter_code, outcome, outcome_zh) values ('digest-3', 'f', 'folder', 'x', 1, now(),"
+        f" '{PERIOD}', '990001', 'refused', '退回')"
+    )
+    assert check() == seen[-1], "the same line again gives the same digest"
+    month.execute("truncate intake.received_file cascade")
+    assert check() not in seen[-1:]
+
+
+def test_a_month_is_out_of_date_when_one_before_it_changed(month: psycopg.Connection[Any]) -> None:
+    later = "2019-05"
+    open_period(month, later, [ONE, TWO], load_rules(get_settings().reporting_file), IN_TIME)
+    before = {period: entries.input_hash(month, period) for period in (PERIOD, later)}
+    month.execute("delete from intake.expected_report where period = %s and reporter_code = '990002'", (later,))
+    assert entries.input_hash(month, PERIOD) == before[PERIOD], "a later month is none of its input"
+    assert entries.input_hash(month, later) != before[later]
+    standing = entries.input_hash(month, later)
+    month.execute("delete from intake.expected_report where period = %s and reporter_code = '990002'", (PERIOD,))
+    assert entries.input_hash(month, later) != standing

@@ -104,6 +104,7 @@ def small(**changes: Any) -> ReportFigures:
         ],
         "trend": [
             {
+                "region_code": "450000",
                 "period": "2026-03",
                 "shortage_now_persons": 100,
                 "headcount_persons": 400,
@@ -186,6 +187,7 @@ def test_persistence_needs_three_months_on_file() -> None:
     assert "shortage_persistent" not in figures.tables
     months = [
         {
+            "region_code": "450000",
             "period": period,
             "shortage_now_persons": 100,
             "headcount_persons": 400,
@@ -195,6 +197,7 @@ def test_persistence_needs_three_months_on_file() -> None:
         for period in ("2026-01", "2026-02", "2026-03")
     ]
     one = {
+        "county_code": "450126",
         "city_code": "450100",
         "short_enterprises": 1,
         "persistently_short_enterprises": 1,

@@ -75,5 +75,14 @@ def test_an_industry_that_the_report_leaves_out_is_found() -> None:
 
 def test_the_error_names_the_figure_and_both_values() -> None:
     result = compare(printed(figure(8)), {"region.x": Recomputed(Decimal(7))})
-    message = str(ReconciliationFailed("2026-04", result))
-    assert "2026-04" in message and "region.x: printed 8, recomputed 7" in message and "Rebuild the marts" in message
+    fine = Edition("city", "450100", "南宁市")
+    wrong = Edition("county", "450126", "宾阳县", "450126")
+    error = ReconciliationFailed("2026-04", {fine: compare(printed(figure(7)), {}), wrong: result})
+    assert list(error.results) == [fine, wrong]
+    error = ReconciliationFailed(
+        "2026-04", {fine: compare(printed(figure(7)), {"region.x": Recomputed(7)}), wrong: result}
+    )
+    assert list(error.results) == [wrong]
+    message = str(error)
+    assert "1 of 2 figures differ in 1 of 2 reports" in message and "Rebuild the marts of 2026-04" in message
+    assert "宾阳县 region.x: printed 8, recomputed 7" in message

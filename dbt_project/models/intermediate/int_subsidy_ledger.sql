@@ -6,7 +6,7 @@
         incremental_strategy='replace_period',
         on_schema_change='append_new_columns',
         tags=['monthly'],
-        post_hook='analyze {{ this }}',
+        post_hook='{{ refresh_statistics(this) }}',
         indexes=[
             {'columns': ['period', 'submission_id', 'sheet', 'source_row', 'source_column'], 'unique': true},
             {'columns': ['person_key']},

@@ -1,5 +1,6 @@
--- Enterprise size x period.
+-- County x enterprise size of one period.
 select
+    county_code,
     size_class,
     count(*) as enterprises,
     count(*) filter (where is_short) as short_enterprises,
@@ -7,5 +8,5 @@ select
     sum(shortage_now_persons) as shortage_now_persons
 from marts.fct_enterprise_month
 where period = %(period)s
-group by size_class
-order by size_class
+group by county_code, size_class
+order by county_code, size_class

@@ -1,8 +1,25 @@
--- Receipt of the youngest version in use: key, instant.
+-- Receipt of the youngest version in use: edition, key, instant.
+with
+
+-- Every edition and the reporters in it.
+member as (
+    select
+        edition.edition,
+        reporter.reporter_code
+    from intake.reporter as reporter
+    cross join lateral (
+        values
+        ('province.450000'), ('city.' || reporter.city_code), ('county.' || reporter.reporter_code)
+    ) as edition (edition)
+    where edition.edition = any(%(editions)s)
+)
+
 select
+    member.edition,
     'reporting.data_cutoff' as key,
     max(submission.received_at) as instant
 from intake.submission as submission
+inner join member on submission.reporter_code = member.reporter_code
 where
     submission.period = %(period)s
     and submission.outcome <> 'refused'
@@ -16,4 +33,4 @@ where
             and newer.outcome <> 'refused'
             and newer.version > submission.version
     )
-having max(submission.received_at) is not null
+group by member.edition

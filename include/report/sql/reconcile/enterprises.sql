@@ -1,5 +1,18 @@
--- Every figure that comes from 企业情况表, from raw rows of the accepted versions: key, value, absence.
+-- Every figure that comes from 企业情况表, from raw rows of the accepted versions: edition, key, value, absence.
 with
+
+-- Every edition and the reporters in it.
+member as (
+    select
+        edition.edition,
+        reporter.reporter_code
+    from intake.reporter as reporter
+    cross join lateral (
+        values
+        ('province.450000'), ('city.' || reporter.city_code), ('county.' || reporter.reporter_code)
+    ) as edition (edition)
+    where edition.edition = any(%(editions)s)
+),
 
 versions as (
     select
@@ -11,7 +24,7 @@ versions as (
     where
         form = 'enterprise_status'
         and outcome in ('accepted', 'accepted_with_findings')
-        and period in (%(period)s, %(previous_period)s, %(period_before_previous)s)
+        and period in (%(period)s, %(previous_period)s, %(period_before_previous)s, %(period_year_ago)s)
 ),
 
 used as (
@@ -22,7 +35,9 @@ used as (
         reporter.region_code,
         reporter.city_code,
         count(*) filter (where versions.period in (%(period)s, %(previous_period)s))
-            over (partition by versions.reporter_code) = 2 as again
+            over (partition by versions.reporter_code) = 2 as again,
+        count(*) filter (where versions.period in (%(period)s, %(period_year_ago)s))
+            over (partition by versions.reporter_code) = 2 as a_year_after
     from versions
     inner join intake.reporter as reporter on versions.reporter_code = reporter.reporter_code
     where versions.age = 1
@@ -62,7 +77,9 @@ enterprise as (
         sent.*,
         used.region_code,
         used.city_code,
+        used.reporter_code,
         used.again,
+        used.a_year_after,
         coalesce(industry_of.division_code, '00') as industry_code,
         case sent.size_class
             when '大型' then 'large'
@@ -81,7 +98,8 @@ enterprise as (
                     + coalesce(sent.skill_chief, 0)
         end as high_skilled,
         sent.period = %(period)s as is_now,
-        sent.period = %(previous_period)s as is_last
+        sent.period = %(previous_period)s as is_last,
+        sent.period = %(period_year_ago)s as is_year_ago
     from raw.enterprise_status as sent
     inner join used on sent.period = used.period and sent.submission_id = used.submission_id
     left join industry_of
@@ -93,35 +111,73 @@ short_for_three as (
         region_code,
         uscc
     from enterprise
-    where shortage_now > 0
+    where shortage_now > 0 and not is_year_ago
     group by region_code, uscc
     having count(distinct period) = 3
 ),
 
-scoped as (
+-- The month's rows are read once; every edition and scope is added up from these few.
+cells as (
     select
-        scope.scope,
-        enterprise.*,
-        short_for_three.uscc is not null as is_persistent
+        enterprise.reporter_code,
+        enterprise.region_code,
+        enterprise.city_code,
+        enterprise.industry_code,
+        enterprise.size_key,
+        enterprise.again,
+        enterprise.a_year_after,
+        enterprise.is_now,
+        enterprise.is_last,
+        enterprise.is_year_ago,
+        short_for_three.uscc is not null as is_persistent,
+        count(*) as enterprises,
+        count(*) filter (where enterprise.shortage_now > 0) as short_enterprises,
+        sum(enterprise.headcount) as headcount,
+        sum(enterprise.workers) as workers,
+        sum(enterprise.skilled_total) as skilled_total,
+        sum(enterprise.high_skilled) as high_skilled,
+        sum(enterprise.skill_junior) as skill_junior,
+        sum(enterprise.skill_intermediate) as skill_intermediate,
+        sum(enterprise.skill_senior) as skill_senior,
+        sum(enterprise.skill_technician) as skill_technician,
+        sum(enterprise.skill_senior_technician) as skill_senior_technician,
+        sum(enterprise.skill_master) as skill_master,
+        sum(enterprise.skill_chief) as skill_chief,
+        sum(enterprise.hired) as hired,
+        sum(enterprise.leavers) as leavers,
+        sum(enterprise.shortage_now) as shortage_now,
+        sum(enterprise.shortage_expansion) as shortage_expansion
     from enterprise
     left join short_for_three
         on enterprise.region_code = short_for_three.region_code and enterprise.uscc = short_for_three.uscc
+    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+),
+
+scoped as (
+    select
+        member.edition,
+        scope.scope,
+        cells.*
+    from cells
+    inner join member on cells.reporter_code = member.reporter_code
     cross join lateral (
         values
         ('region'),
-        ('city.' || enterprise.city_code),
-        ('county.' || enterprise.region_code),
-        ('industry.' || enterprise.industry_code),
-        ('size.' || enterprise.size_key)
+        (case when member.edition like 'province.%%' then 'city.' || cells.city_code end),
+        (case when member.edition not like 'county.%%' then 'county.' || cells.region_code end),
+        ('industry.' || cells.industry_code),
+        ('size.' || cells.size_key)
     ) as scope (scope)
+    where scope.scope is not null
 ),
 
 summed as (
     select
+        edition,
         scope,
-        count(*) filter (where is_now) as enterprises,
-        count(*) filter (where is_now and shortage_now > 0) as short_enterprises,
-        count(*) filter (where is_now and is_persistent) as persistently_short_enterprises,
+        coalesce(sum(enterprises) filter (where is_now), 0) as enterprises,
+        coalesce(sum(short_enterprises) filter (where is_now), 0) as short_enterprises,
+        coalesce(sum(enterprises) filter (where is_now and is_persistent), 0) as persistently_short_enterprises,
         coalesce(sum(shortage_now) filter (where is_now and is_persistent), 0) as persistent_shortage,
         sum(headcount) filter (where is_now) as headcount,
         sum(workers) filter (where is_now) as workers,
@@ -138,7 +194,7 @@ summed as (
         sum(leavers) filter (where is_now) as leavers,
         sum(shortage_now) filter (where is_now) as shortage_now,
         sum(shortage_expansion) filter (where is_now) as shortage_expansion,
-        count(*) filter (where again and (is_now or is_last)) as comparable_rows,
+        coalesce(sum(enterprises) filter (where again and (is_now or is_last)), 0) as comparable_rows,
         sum(headcount) filter (where is_now and again) as headcount_lfl,
         sum(headcount) filter (where is_last and again) as headcount_base,
         sum(workers) filter (where is_now and again) as workers_lfl,
@@ -149,35 +205,52 @@ summed as (
         sum(high_skilled) filter (where is_last and again) as high_skilled_base,
         coalesce(sum(shortage_now) filter (where is_now and again), 0) as shortage_now_lfl,
         coalesce(sum(shortage_now) filter (where is_last and again), 0) as shortage_now_base,
+        sum(headcount) filter (where is_now and a_year_after) as headcount_yoy,
+        sum(headcount) filter (where is_year_ago and a_year_after) as headcount_year_ago,
+        sum(workers) filter (where is_now and a_year_after) as workers_yoy,
+        sum(workers) filter (where is_year_ago and a_year_after) as workers_year_ago,
+        sum(skilled_total) filter (where is_now and a_year_after) as skilled_yoy,
+        sum(skilled_total) filter (where is_year_ago and a_year_after) as skilled_year_ago,
+        sum(high_skilled) filter (where is_now and a_year_after) as high_skilled_yoy,
+        sum(high_skilled) filter (where is_year_ago and a_year_after) as high_skilled_year_ago,
+        sum(shortage_now) filter (where is_now and a_year_after) as shortage_now_yoy,
+        sum(shortage_now) filter (where is_year_ago and a_year_after) as shortage_now_year_ago,
         sum(headcount) filter (where is_last) as headcount_last,
         sum(workers) filter (where is_last) as workers_last,
         sum(skilled_total) filter (where is_last) as skilled_last,
         sum(high_skilled) filter (where is_last) as high_skilled_last,
         sum(shortage_now) filter (where is_last) as shortage_now_last,
-        count(*) filter (where is_last) as enterprises_last,
-        count(*) filter (where is_last and again) as enterprises_base
+        coalesce(sum(enterprises) filter (where is_last), 0) as enterprises_last,
+        coalesce(sum(enterprises) filter (where is_last and again), 0) as enterprises_base
     from scoped
-    group by scope
+    group by edition, scope
 ),
 
 window_of_three as (
-    select count(distinct period) = 3 as is_full from used
+    select
+        member.edition,
+        count(distinct used.period) filter (where used.period <> %(period_year_ago)s) = 3 as is_full
+    from used
+    inner join member on used.reporter_code = member.reporter_code
+    group by member.edition
 ),
 
 ranked as (
     select
+        edition,
         scope,
-        row_number() over (order by shortage_now desc, scope) as place
+        row_number() over (partition by edition order by shortage_now desc, scope) as place
     from summed
     where scope like 'industry.%%' and scope <> 'industry.00' and shortage_now > 0
 ),
 
 measured as (
     select
+        summed.edition,
         summed.scope || '.' || measure.name as key,
         measure.value::numeric as value
     from summed
-    cross join window_of_three
+    inner join window_of_three on summed.edition = window_of_three.edition
     cross join lateral (
         values
         ('enterprises', summed.enterprises::numeric),
@@ -228,6 +301,7 @@ measured as (
 
 compared as (
     select
+        summed.edition,
         summed.scope || '.' || pair.name as key,
         (pair.this_month - pair.base)::numeric / nullif(pair.base, 0) as value,
         case when pair.base = 0 then 'previous_zero' else 'previous_missing' end as absence
@@ -247,13 +321,19 @@ compared as (
         ('workers.change_plain', summed.workers, summed.workers_last),
         ('skilled.change_plain', summed.skilled, summed.skilled_last),
         ('high_skilled.change_plain', summed.high_skilled, summed.high_skilled_last),
-        ('shortage_now.change_plain', summed.shortage_now, summed.shortage_now_last)
+        ('shortage_now.change_plain', summed.shortage_now, summed.shortage_now_last),
+        ('headcount.change_yoy', summed.headcount_yoy, summed.headcount_year_ago),
+        ('workers.change_yoy', summed.workers_yoy, summed.workers_year_ago),
+        ('skilled.change_yoy', summed.skilled_yoy, summed.skilled_year_ago),
+        ('high_skilled.change_yoy', summed.high_skilled_yoy, summed.high_skilled_year_ago),
+        ('shortage_now.change_yoy', summed.shortage_now_yoy, summed.shortage_now_year_ago)
     ) as pair (name, this_month, base)
     where pair.this_month is not null
 ),
 
 comparable as (
     select
+        summed.edition,
         summed.scope || '.' || measure.name as key,
         measure.value
     from summed
@@ -284,6 +364,7 @@ comparable as (
 )
 
 select
+    edition,
     key,
     value,
     null::text as absence
@@ -293,6 +374,7 @@ where value is not null
 union all
 
 select
+    edition,
     key,
     value,
     case when value is null then absence end as absence
@@ -301,6 +383,7 @@ from compared
 union all
 
 select
+    edition,
     key,
     value,
     null as absence
@@ -310,6 +393,7 @@ where value is not null
 union all
 
 select
+    edition,
     scope || '.rank' as key,
     place as value,
     null as absence
@@ -318,6 +402,7 @@ from ranked
 union all
 
 select
+    edition,
     'reporting.enterprises_coverage' as key,
     enterprises_base::numeric / nullif(enterprises_last, 0) as value,
     null as absence
@@ -327,6 +412,7 @@ where scope = 'region' and enterprises_base > 0
 union all
 
 select
+    edition,
     'reporting.headcount_coverage' as key,
     headcount_base::numeric / nullif(headcount_last, 0) as value,
     null as absence
@@ -336,9 +422,11 @@ where scope = 'region' and headcount_base is not null
 union all
 
 select
+    member.edition,
     'region.lfl_reporters' as key,
-    count(*) filter (where again) as value,
+    count(*) filter (where used.again) as value,
     null as absence
 from used
-where period = %(period)s
-having count(*) > 0
+inner join member on used.reporter_code = member.reporter_code
+where used.period = %(period)s
+group by member.edition

@@ -1,5 +1,18 @@
--- The reporters printed by name: key, names in the order of the list of regions.
+-- The reporters printed by name: edition, key, names in the order of the list of regions.
 with
+
+-- Every edition and the reporters in it.
+member as (
+    select
+        edition.edition,
+        reporter.reporter_code
+    from intake.reporter as reporter
+    cross join lateral (
+        values
+        ('province.450000'), ('city.' || reporter.city_code), ('county.' || reporter.reporter_code)
+    ) as edition (edition)
+    where edition.edition = any(%(editions)s)
+),
 
 duty as (
     select
@@ -26,6 +39,7 @@ duty as (
 )
 
 select
+    member.edition,
     'reporting.' || kind.name || '_names' as key,
     coalesce(
         array_agg(reporter.reporter_name order by reporter.city_code, reporter.reporter_code)
@@ -33,6 +47,7 @@ select
         array[]::text[]
     ) as names
 from duty
+inner join member on duty.reporter_code = member.reporter_code
 inner join intake.reporter as reporter on duty.reporter_code = reporter.reporter_code
 cross join lateral (
     values
@@ -44,4 +59,4 @@ cross join lateral (
     ('partial', duty.is_begun and not duty.is_complete),
     ('refused', duty.is_refused)
 ) as kind (name, applies)
-group by kind.name
+group by member.edition, kind.name

@@ -1,5 +1,18 @@
--- Every figure of 报送情况, from the ledger: key, value.
+-- Every figure of 报送情况, from the ledger: edition, key, value.
 with
+
+-- Every edition and the reporters in it.
+member as (
+    select
+        edition.edition,
+        reporter.reporter_code
+    from intake.reporter as reporter
+    cross join lateral (
+        values
+        ('province.450000'), ('city.' || reporter.city_code), ('county.' || reporter.reporter_code)
+    ) as edition (edition)
+    where edition.edition = any(%(editions)s)
+),
 
 arrived as (
     select
@@ -42,6 +55,7 @@ duty as (
 
 forms as (
     select
+        member.edition,
         scope.scope,
         count(*) as expected,
         count(*) filter (where is_received) as received,
@@ -52,16 +66,18 @@ forms as (
         sum(findings_r) filter (where is_received) as findings_r,
         sum(findings_w) filter (where is_received) as findings_w
     from duty
+    inner join member on duty.reporter_code = member.reporter_code
     cross join lateral (
-        values ('reporting'), ('form.' || form), ('reporter.' || reporter_code)
+        values ('reporting'), ('form.' || duty.form), ('reporter.' || duty.reporter_code)
     ) as scope (scope)
-    group by scope.scope
+    group by member.edition, scope.scope
 ),
 
 reporters as (
     select
-        reporter_code,
-        city_code,
+        member.edition,
+        duty.reporter_code,
+        duty.city_code,
         bool_and(is_received) as is_complete,
         bool_or(is_received) as is_begun,
         bool_and(is_on_time) as is_on_time,
@@ -70,10 +86,12 @@ reporters as (
         bool_or(is_received and not is_accepted) as is_refused,
         bool_or(form = 'enterprise_status' and is_accepted) as is_covered
     from duty
-    group by reporter_code, city_code
+    inner join member on duty.reporter_code = member.reporter_code
+    group by member.edition, duty.reporter_code, duty.city_code
 )
 
 select
+    forms.edition,
     forms.scope || '.' || measure.name as key,
     measure.value
 from forms
@@ -96,10 +114,12 @@ where measure.value is not null
 union all
 
 select
+    total.edition,
     'reporting.' || measure.name as key,
     measure.value
 from (
     select
+        edition,
         count(*) as expected,
         count(*) filter (where is_complete) as received,
         count(*) filter (where is_on_time) as on_time,
@@ -110,6 +130,7 @@ from (
         count(*) filter (where is_refused) as refused,
         count(*) filter (where is_covered) as covered
     from reporters
+    group by edition
 ) as total
 cross join lateral (
     values
@@ -129,15 +150,19 @@ where measure.value is not null
 union all
 
 select
+    edition,
     'city.' || city_code || '.expected_reporters' as key,
     count(*) as value
 from reporters
-group by city_code
+where edition like 'province.%%'
+group by edition, city_code
 
 union all
 
 select
+    edition,
     'city.' || city_code || '.covered_reporters' as key,
     count(*) filter (where is_covered) as value
 from reporters
-group by city_code
+where edition like 'province.%%'
+group by edition, city_code

@@ -1,11 +1,27 @@
--- Money of 补贴资金发放台账 by fund and item: key, value.
+-- Money of 补贴资金发放台账 by fund and item: edition, key, value.
 with
 
+-- Every edition and the reporters in it.
+member as (
+    select
+        edition.edition,
+        reporter.reporter_code
+    from intake.reporter as reporter
+    cross join lateral (
+        values
+        ('province.450000'), ('city.' || reporter.city_code), ('county.' || reporter.reporter_code)
+    ) as edition (edition)
+    where edition.edition = any(%(editions)s)
+),
+
 used as (
-    select submission_id
+    select
+        submission_id,
+        reporter_code
     from (
         select
             submission_id,
+            reporter_code,
             row_number() over (partition by reporter_code order by version desc) as age
         from intake.submission
         where
@@ -30,6 +46,7 @@ item_of as (
 
 claims as (
     select
+        used.reporter_code,
         coalesce(sent.fund, 'unstated') as fund,
         coalesce(item_of.item_code, 'unclassified') as item_code,
         sent.applied,
@@ -49,13 +66,17 @@ claims as (
                 )
         end as review_days
     from raw.subsidy_payment as sent
+    inner join used on sent.submission_id = used.submission_id
     left join item_of on regexp_replace(normalize(sent.item, nfkc), '[\s\u200b\ufeff]', '', 'g') = item_of.spelling
-    where sent.period = %(period)s and sent.submission_id in (select used.submission_id from used)
+    where sent.period = %(period)s
 ),
 
-summed as (
+-- The month's rows are read once; the editions are added up from these few.
+items as (
     select
-        scope.scope,
+        reporter_code,
+        fund,
+        item_code,
         count(*) as claims,
         sum(applied) filter (where payment_type is distinct from '追回') as applied,
         sum(approved) filter (where payment_type is distinct from '追回') as approved,
@@ -67,17 +88,33 @@ summed as (
             )
         ) as over_limit
     from claims
+    group by reporter_code, fund, item_code
+),
+
+summed as (
+    select
+        member.edition,
+        scope.scope,
+        sum(items.claims) as claims,
+        sum(items.applied) as applied,
+        sum(items.approved) as approved,
+        sum(items.advanced) as advanced,
+        sum(items.paid) as paid,
+        sum(items.over_limit) as over_limit
+    from items
+    inner join member on items.reporter_code = member.reporter_code
     cross join lateral (
         values
         ('subsidy'),
-        ('subsidy_fund.' || fund),
-        ('subsidy_item.' || item_code),
-        ('subsidy_detail.' || fund || '.' || item_code)
+        ('subsidy_fund.' || items.fund),
+        ('subsidy_item.' || items.item_code),
+        ('subsidy_detail.' || items.fund || '.' || items.item_code)
     ) as scope (scope)
-    group by scope.scope
+    group by member.edition, scope.scope
 )
 
 select
+    summed.edition,
     summed.scope || '.' || measure.name as key,
     measure.value
 from summed

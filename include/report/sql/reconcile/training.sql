@@ -1,5 +1,27 @@
--- Training needed (企业用工需求表) and delivered (补贴资金发放台账): key, value.
+-- Training needed (企业用工需求表) and delivered (补贴资金发放台账): edition, key, value.
 with
+
+-- Every edition and the reporters in it.
+member as (
+    select
+        edition.edition,
+        reporter.reporter_code
+    from intake.reporter as reporter
+    cross join lateral (
+        values
+        ('province.450000'), ('city.' || reporter.city_code), ('county.' || reporter.reporter_code)
+    ) as edition (edition)
+    where edition.edition = any(%(editions)s)
+),
+
+-- Figures of training are counted by county: the counties of each edition.
+place as (
+    select distinct
+        member.edition,
+        reporter.region_code as county_code
+    from member
+    inner join intake.reporter as reporter on member.reporter_code = reporter.reporter_code
+),
 
 used as (
     select
@@ -130,6 +152,7 @@ cells as (
 -- A county whose form was accepted and names nothing stands for 0; one without the form for nothing at all.
 known as (
     select
+        cells.county_code,
         cells.occupation,
         cells.level,
         cells.type,
@@ -145,6 +168,7 @@ known as (
 
 summed as (
     select
+        place.edition,
         scope.scope,
         sum(known.needed) as needed,
         sum(known.subsidised) as subsidised,
@@ -153,6 +177,7 @@ summed as (
         sum(case when known.delivered is not null then known.needed end) as needed_both,
         sum(case when known.needed is not null then known.delivered end) as delivered_both
     from known
+    inner join place on known.county_code = place.county_code
     cross join lateral (
         values
         ('training'),
@@ -160,10 +185,11 @@ summed as (
         ('training_level.' || coalesce(known.level, 'unstated')),
         ('training_type.' || coalesce(known.type, 'unstated'))
     ) as scope (scope)
-    group by scope.scope
+    group by place.edition, scope.scope
 )
 
 select
+    summed.edition,
     summed.scope || '.' || measure.name as key,
     measure.value
 from summed

@@ -1,10 +1,24 @@
--- The months of the trend, from raw rows: key, value.
+-- The months of the trend, from raw rows: edition, key, value.
 with
+
+-- Every edition and the reporters in it.
+member as (
+    select
+        edition.edition,
+        reporter.reporter_code
+    from intake.reporter as reporter
+    cross join lateral (
+        values
+        ('province.450000'), ('city.' || reporter.city_code), ('county.' || reporter.reporter_code)
+    ) as edition (edition)
+    where edition.edition = any(%(editions)s)
+),
 
 used as (
     select distinct on (submission.period, submission.reporter_code)
         submission.submission_id,
         submission.period,
+        submission.reporter_code,
         expected.reporter_code is not null as is_expected
     from intake.submission as submission
     left join intake.expected_report as expected
@@ -19,18 +33,33 @@ used as (
     order by submission.period, submission.reporter_code, submission.version desc
 ),
 
-months as (
+-- A row a reporter and month: the editions share them.
+reporters as (
     select
         used.period,
-        count(distinct used.submission_id) filter (where used.is_expected) as covered,
+        used.reporter_code,
+        bool_or(used.is_expected) as is_expected,
         sum(sent.shortage_now) as shortage_now,
         sum(sent.headcount) as headcount
     from used
     left join raw.enterprise_status as sent on used.period = sent.period and used.submission_id = sent.submission_id
-    group by used.period
+    group by used.period, used.reporter_code
+),
+
+months as (
+    select
+        member.edition,
+        reporters.period,
+        count(*) filter (where reporters.is_expected) as covered,
+        sum(reporters.shortage_now) as shortage_now,
+        sum(reporters.headcount) as headcount
+    from reporters
+    inner join member on reporters.reporter_code = member.reporter_code
+    group by member.edition, reporters.period
 )
 
 select
+    months.edition,
     'trend.' || months.period || '.' || measure.name as key,
     measure.value
 from months

@@ -1,0 +1,66 @@
+"""补贴发放: claims and money by fund and item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from include.report.figures.rows import RowDict, summed, total
+from include.report.figures.sheet import Sheet, key_of
+from include.report.model import Figure, Row, Table, is_unclassified
+
+OTHER = "其他"
+_MEASURES = ("claims", "applied_yuan", "approved_yuan", "advanced_yuan", "paid_yuan", "over_limit_claims")
+
+
+def subsidies(sheet: Sheet) -> list[Table]:
+    amounts = ("applied", "approved", "advanced", "paid")
+
+    def cells(scope: str, rows: Sequence[RowDict]) -> tuple[Figure, ...]:
+        return (
+            sheet.put(f"{scope}.claims", total(row["claims"] for row in rows), "claims"),
+            *(
+                sheet.put(f"{scope}.{name}", _money(total(row[f"{name}_yuan"] for row in rows)), "yuan")
+                for name in amounts
+            ),
+            sheet.put(f"{scope}.over_limit_claims", total(row["over_limit_claims"] for row in rows), "claims"),
+        )
+
+    everything = summed(sheet.rows.subsidies, ("fund", "item_code", "item"), _MEASURES)
+    if not everything:
+        return []
+    columns = ("claims", *amounts, "over_limit")
+    whole = cells("subsidy", everything)
+    detail = [
+        Row((row["fund"] or "unstated", row["item"] or "unstated", *cells(_subsidy_scope(row), [row])))
+        for row in everything
+    ]
+    detail.append(Row(("", "total", *whole), is_total=True))
+    tables = []
+    for dimension, column, name in (("fund", "fund", "fund"), ("item", "item_code", "item")):
+        groups: dict[Any, list[RowDict]] = {}
+        for row in everything:
+            groups.setdefault(row[column], []).append(row)
+        rows = [
+            Row((members[0][name] or "unstated", *cells(f"subsidy_{dimension}.{code or 'unstated'}", members)))
+            for code, members in groups.items()
+        ]
+        rows.sort(key=_paid_order)
+        tables.append(Table(f"subsidy_{dimension}", ("name", *columns), (*rows, Row(("total", *whole), is_total=True))))
+    return [*tables, Table("subsidy_detail", ("fund", "item", *columns), tuple(detail))]
+
+
+def _subsidy_scope(row: RowDict) -> str:
+    return f"subsidy_detail.{row['fund'] or 'unstated'}.{row['item_code'] or 'unstated'}"
+
+
+def _money(value: Any) -> Decimal | None:
+    return None if value is None else Decimal(value)
+
+
+def _paid_order(row: Row) -> tuple[bool, bool, Decimal, str]:
+    """Most paid first, then 其他, 未归类 last; the paid amount stands in the column before the last."""
+    cell = row.cells[-2]
+    paid = cell.value if isinstance(cell, Figure) and isinstance(cell.value, Decimal) else Decimal(0)
+    return is_unclassified(key_of(cell)), row.cells[0] == OTHER, -paid, key_of(cell)
