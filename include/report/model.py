@@ -102,10 +102,12 @@ class Edition:
     region_name: str
     reporter_code: str | None = None
 
-    @property
-    def key(self) -> str:
-        """``province.450000``, ``city.450100``, ``county.450126`` (the reporter's code): one edition of a period."""
-        return f"{self.level}.{self.reporter_code or self.region_code}"
+
+def edition_key(edition: Edition) -> str:
+    """``province``, ``city.450700``, ``county.450721``: one name an edition, in every issue."""
+    if edition.level == "province":
+        return edition.level
+    return f"{edition.level}.{edition.reporter_code or edition.region_code}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 
 from include.report.figures.rows import TREND_MONTHS, shift_period
-from include.report.model import Edition, Figure, ReportFigures
+from include.report.model import Edition, Figure, ReportFigures, edition_key
 from include.report.numbers import printed_value
 
 _SQL = Path(__file__).parent / "sql" / "reconcile"
@@ -28,7 +28,8 @@ _COMPLETE = (
     ("training_", ".needed"),
     ("subsidy_", ".claims"),
 )
-_SHOWN_MISMATCHES = 10
+_SHOWN_MISMATCHES = 12
+_SHOWN_OF_ONE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +62,17 @@ class ReconciliationFailed(RuntimeError):
     def __init__(self, period: str, results: Mapping[Edition, Reconciliation]) -> None:
         self.period = period
         self.results = {edition: result for edition, result in results.items() if result.mismatches}
-        found = [
+        differing = sum(len(result.mismatches) for result in self.results.values())
+        shown = [
             f"{edition.region_name} {mismatch}"
             for edition, result in self.results.items()
-            for mismatch in result.mismatches
-        ]
-        more = len(found) - _SHOWN_MISMATCHES
-        rest = f"; and {more} more" if more > 0 else ""
+            for mismatch in result.mismatches[:_SHOWN_OF_ONE]
+        ][:_SHOWN_MISMATCHES]
+        rest = f"; and {differing - len(shown)} more" if differing > len(shown) else ""
         super().__init__(
-            f"reconciliation of {period}: {len(found)} of {sum(result.checked for result in results.values())} figures "
+            f"reconciliation of {period}: {differing} of {sum(result.checked for result in results.values())} figures "
             f"differ in {len(self.results)} of {len(results)} reports, nothing was released. "
-            f"{'; '.join(found[:_SHOWN_MISMATCHES])}{rest}. Rebuild the marts of {period} (build_warehouse), publish "
+            f"{'; '.join(shown)}{rest}. Rebuild the marts of {period} (build_warehouse), publish "
             "again; if it stays, a mart or a query is wrong."
         )
 
@@ -103,7 +104,7 @@ def recompute(
     Raises:
         ValueError: two queries give the same key.
     """
-    chosen = {edition.key: edition for edition in editions}
+    chosen = {edition_key(edition): edition for edition in editions}
     parameters = {
         "period": period,
         "previous_period": shift_period(period, -1),

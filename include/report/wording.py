@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from include.report.model import Figure, ReportFigures, Row, Table, is_unclassified
+from include.report.model import Edition, Figure, ReportFigures, Row, Table, is_unclassified
 from include.report.numbers import instant_text, percent, plain_text, table_text
 
 _PLACE = re.compile(r"\{([^{}|]+)(?:\|([a-z_0-9]+))?\}")
@@ -72,9 +72,15 @@ def place_text(figures: ReportFigures) -> str:
     return words.format(region=figures.edition.region_name)
 
 
+def edition_folder(edition: Edition) -> str:
+    """Where the edition's files lie below the period's folder: ``""``, ``分市/钦州市``, ``分县/灵山县``."""
+    words: str = texts()["editions"][edition.level]["folder"]
+    return words.format(region=edition.region_name.replace("/", "／"))
+
+
 def report_title(figures: ReportFigures) -> str:
     """Full title with place and month, also the file name's stem."""
-    return f"{place_text(figures)}{texts()['title']}（{month_text(figures.period)}）"
+    return f"{place_text(figures)}{texts()['title']}（{month_text(figures.period)}）".replace("/", "／")
 
 
 def title_lines(figures: ReportFigures) -> list[str]:

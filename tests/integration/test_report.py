@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.report.figures import collect_figures
-from include.report.reconcile import ReconciliationFailed, reconcile
+from include.report.figures import collect_editions, collect_figures
+from include.report.model import edition_key
+from include.report.reconcile import ReconciliationFailed, compare, recompute, reconcile
 from include.report.render import render_reports
 from include.warehouse.connection import connect
 from include.warehouse.dbt import dbt_build
@@ -273,10 +275,20 @@ def months(warehouse: str) -> Iterator[None]:
 
 def test_every_figure_of_the_real_marts_reconciles(months: None) -> None:
     with connect() as conn:
-        for period, least in ((LAST, 100), (NOW, 200)):
-            result = reconcile(conn, collect_figures(conn, period))
-            assert result.mismatches == ()
-            assert result.checked > least
+        for period, least in ((LAST, 500), (NOW, 1000)):
+            figures = list(collect_editions(conn, period))
+            assert [edition_key(one.edition) for one in figures] == [
+                "province",
+                "city.450100",
+                "city.450700",
+                f"county.{BINYANG}",
+                f"county.{HENGZHOU}",
+                f"county.{LINGSHAN}",
+            ]
+            found = recompute(conn, period, [one.edition for one in figures])
+            results = [compare(one, found[one.edition]) for one in figures]
+            assert [result.mismatches for result in results] == [()] * 6
+            assert sum(result.checked for result in results) > least
 
 
 def test_the_figures_are_what_a_person_computes(months: None) -> None:
@@ -309,24 +321,53 @@ def test_the_figures_are_what_a_person_computes(months: None) -> None:
     assert values["subsidy_item.upgrade_training.over_limit_claims"] == 1
 
 
-def test_a_planted_wrong_figure_stops_the_release(months: None, tmp_path: Path) -> None:
+def test_an_edition_counts_its_own_place_only(months: None) -> None:
+    with connect() as conn:
+        editions = {edition_key(one.edition): one for one in collect_editions(conn, NOW)}
+    headcount = {key: one.figures["region.headcount"] for key, one in editions.items()}
+    assert headcount["city.450100"].value == 800 and headcount[f"county.{HENGZHOU}"].value == 500
+    assert (headcount["city.450700"].value, headcount["city.450700"].absence) == (None, "not_received")
+    here = editions[f"county.{BINYANG}"].figures
+    assert here["region.shortage_now"].value == 15 and here["industry.17.rank"].value == 1
+    assert "industry.14.rank" not in here and here["subsidy.paid"].value == Decimal("3500.10")
+    assert str(here["reporting.data_cutoff"].value).startswith("2026-05-07 10:30")
+    # The only industry of 横州市 is not among those of 宾阳县; of the city both are.
+    assert editions["city.450100"].figures["industry.14.rank"].value == 1
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_planted_wrong_figure_stops_the_release_of_all(
+    months: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     with connect() as conn:
         released = render_reports(conn, NOW, tmp_path, maturity="provisional", maturity_reason="报告期未封账")
-        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-        assert {path.name for path in released.paths.values()} == set(before) and len(before) == 3
+        before = _content(tmp_path)
+        assert {str(path.relative_to(tmp_path)) for one in released.editions.values() for path in one.values()} == set(
+            before
+        )
+        assert len(before) == 18 and {path.parent for path in released.paths.values()} == {tmp_path}
+        assert released.editions[f"county.{BINYANG}"]["docx"].parent == tmp_path / "分县" / "宾阳县"
+        assert released.editions["city.450700"]["html"].parent == tmp_path / "分市" / "钦州市"
+        assert f"report {NOW}: 6 of 6 editions written" in caplog.text
         conn.commit()
+        # Only the report of 宾阳县 prints how many the county's enterprises hired.
         conn.execute(
-            "update marts.mart_labour_shortage_summary set shortage_now_persons = shortage_now_persons + 1"
+            "update marts.mart_labour_shortage_summary set hired_persons = hired_persons + 1"
             " where period = %s and region_code = %s",
             (NOW, BINYANG),
         )
-        with pytest.raises(ReconciliationFailed, match=rf"county\.{BINYANG}\.shortage_now: printed 16, recomputed 15"):
+        with pytest.raises(ReconciliationFailed, match=r"宾阳县 region\.hired: printed 10, recomputed 9") as stopped:
             render_reports(conn, NOW, tmp_path, maturity="final", maturity_reason="x")
-        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+        assert [edition_key(one) for one in stopped.value.results] == [f"county.{BINYANG}"]
+        assert _content(tmp_path) == before
         conn.rollback()
         again = render_reports(conn, NOW, tmp_path, maturity="provisional", maturity_reason="报告期未封账")
         assert again.figures_sha256 == released.figures_sha256
-        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+        assert _content(tmp_path) == before
 
 
 @pytest.mark.parametrize(

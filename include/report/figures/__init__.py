@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from include.report.figures.assembly import assemble, collect_editions, collect_figures, edition_figures
 from include.report.figures.places import PROVINCE, editions, editions_of
-from include.report.figures.rows import MartRows, NoSuchPeriod, read_marts, shift_period
+from include.report.figures.rows import TREND_MONTHS, MartRows, NoSuchPeriod, read_marts, shift_period
+from include.report.figures.shortage import SIZE_CODES
 
 __all__ = [
     "PROVINCE",
+    "SIZE_CODES",
+    "TREND_MONTHS",
     "MartRows",
     "NoSuchPeriod",
     "assemble",

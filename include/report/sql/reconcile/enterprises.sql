@@ -9,7 +9,7 @@ member as (
     from intake.reporter as reporter
     cross join lateral (
         values
-        ('province.450000'), ('city.' || reporter.city_code), ('county.' || reporter.reporter_code)
+        ('province'), ('city.' || reporter.city_code), ('county.' || reporter.reporter_code)
     ) as edition (edition)
     where edition.edition = any(%(editions)s)
 ),
@@ -163,7 +163,7 @@ scoped as (
     cross join lateral (
         values
         ('region'),
-        (case when member.edition like 'province.%%' then 'city.' || cells.city_code end),
+        (case when member.edition = 'province' then 'city.' || cells.city_code end),
         (case when member.edition not like 'county.%%' then 'county.' || cells.region_code end),
         ('industry.' || cells.industry_code),
         ('size.' || cells.size_key)

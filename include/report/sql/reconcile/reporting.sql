@@ -9,7 +9,7 @@ member as (
     from intake.reporter as reporter
     cross join lateral (
         values
-        ('province.450000'), ('city.' || reporter.city_code), ('county.' || reporter.reporter_code)
+        ('province'), ('city.' || reporter.city_code), ('county.' || reporter.reporter_code)
     ) as edition (edition)
     where edition.edition = any(%(editions)s)
 ),
@@ -154,7 +154,7 @@ select
     'city.' || city_code || '.expected_reporters' as key,
     count(*) as value
 from reporters
-where edition like 'province.%%'
+where edition = 'province'
 group by edition, city_code
 
 union all
@@ -164,5 +164,5 @@ select
     'city.' || city_code || '.covered_reporters' as key,
     count(*) filter (where is_covered) as value
 from reporters
-where edition like 'province.%%'
+where edition = 'province'
 group by edition, city_code

@@ -9,7 +9,7 @@ member as (
     from intake.reporter as reporter
     cross join lateral (
         values
-        ('province.450000'), ('city.' || reporter.city_code), ('county.' || reporter.reporter_code)
+        ('province'), ('city.' || reporter.city_code), ('county.' || reporter.reporter_code)
     ) as edition (edition)
     where edition.edition = any(%(editions)s)
 ),
