@@ -9,9 +9,9 @@ Which fixture to ask for:
 
 * ``conn`` - a connection to the migrated warehouse, rolled back after the test: for anything that runs in the caller's
   transaction;
-* ``clean_warehouse`` - the warehouse emptied and migrated anew, for code that commits or opens its own connections
-  (pipeline, dbt);
-* ``inbox`` - the same with an empty inbox and state folders of the test alone, for the whole chain;
+* ``clean_warehouse`` - the warehouse emptied and migrated anew, for code that commits or opens its own connections;
+* ``prepared_warehouse`` - the same with seeds, views and dimensions without a period in place, for what runs dbt;
+* ``inbox`` - the prepared warehouse with an empty inbox and state folders of the test alone, for the whole chain;
 * ``warehouse`` - the URL of the session's warehouse, migrated, in whatever state earlier tests left it;
 * ``scratch_database`` - the URL of an empty database of its own, dropped afterwards;
 * ``var_dir`` - the session's ``VAR_DIR``.
@@ -107,7 +107,16 @@ def clean_warehouse(warehouse: str) -> str:
 
 
 @pytest.fixture
-def inbox(clean_warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def prepared_warehouse(warehouse: str) -> str:
+    """The session's warehouse, emptied, with everything set up that holds no period; its URL."""
+    from tests.databases import empty_warehouse
+
+    empty_warehouse(is_prepared=True)
+    return warehouse
+
+
+@pytest.fixture
+def inbox(prepared_warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty inbox, an empty warehouse, and landing store, outbox and work folder of this test alone."""
     from include.settings import get_settings
 
@@ -122,7 +131,7 @@ def inbox(clean_warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def scratch_database(var_dir: Path) -> Iterator[str]:
-    """URL of an empty database of its own on the session's server, dropped after the test."""
+    """URL of an empty database of its own on the session's server, not migrated, dropped after the test."""
     from include.warehouse import embedded
 
     embedded.start()

@@ -1,6 +1,7 @@
 {#-
     dbt's own, with one addition: a generic test of a table that is replaced month by month looks at the run's month
-    alone. A month was tested when it was built; to test all of them again with every build costs more each month.
+    alone, that of a table of versions at those that begin in it. A month was tested when it was built; to test all of
+    them again with every build costs more each month.
     The subquery has no name (PostgreSQL 16 and later need none), so that a test may give it one: `model as child`.
 -#}
 {% macro get_where_subquery(relation) -%}
@@ -9,8 +10,13 @@
         {%- do conditions.append(config.get('where')) -%}
     {%- endif -%}
     {%- set tested = graph.nodes.get(model.attached_node) if execute and model.attached_node else none -%}
-    {%- if tested and tested.config.get('incremental_strategy') == 'replace_period' and tested.name == relation.identifier -%}
-        {%- do conditions.append("period = '" ~ run_period() ~ "'") -%}
+    {%- if tested and tested.name == relation.identifier -%}
+        {%- set column = {'replace_period': 'period', 'replace_versions': 'valid_from_period'}.get(
+            tested.config.get('incremental_strategy')
+        ) -%}
+        {%- if column -%}
+            {%- do conditions.append(column ~ " = '" ~ run_period() ~ "'") -%}
+        {%- endif -%}
     {%- endif -%}
     {%- if conditions -%}
         (select * from {{ relation }} where {{ conditions | join(' and ') }})

@@ -2,55 +2,32 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg import sql
 
-from include.settings import get_settings
-from include.warehouse import embedded
 from include.warehouse.connection import connect
-from include.warehouse.migrate import migrate
+from tests.databases import database, warehouse_at
 from tests.dbt.province import fill
 
 
 @contextmanager
-def warehouse_at(url: str) -> Iterator[None]:
-    """Settings lead to the database meanwhile."""
-    os.environ["WAREHOUSE_URL"] = url
-    get_settings.cache_clear()
-    try:
-        yield
-    finally:
-        del os.environ["WAREHOUSE_URL"]
-        get_settings.cache_clear()
-
-
-@contextmanager
-def filled_database() -> Iterator[str]:
+def filled_database(*, is_prepared: bool) -> Iterator[str]:
     """URL of a database of its own with ledger and raw rows of the small province; dropped at the end."""
-    embedded.start()
-    name = f"dbt_{uuid4().hex[:12]}"
-    with psycopg.connect(embedded.url("postgres"), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
-        with warehouse_at(embedded.url(name)), connect() as conn:
-            migrate(conn)
+    with database("dbt", is_prepared=is_prepared) as url:
+        with psycopg.connect(url) as conn:
             fill(conn)
-            conn.commit()
-        yield embedded.url(name)
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+        yield url
 
 
 @pytest.fixture(scope="session")
 def small_province(var_dir: Path) -> Iterator[str]:
     """URL of a database with ledger and raw rows of the small province."""
-    with filled_database() as url:
+    with filled_database(is_prepared=False) as url:
         yield url
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import psycopg
@@ -21,11 +20,9 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from include.analysis.run import NotPreparedError, analyse, period_after
-from include.settings import get_settings
-from include.warehouse import embedded
 from include.warehouse.connection import connect
 from include.warehouse.dbt import _LANDMARK, dbt_build
-from include.warehouse.migrate import migrate
+from tests.databases import database, warehouse_at
 from tests.dbt.checksums import period_checksums
 
 pytestmark = pytest.mark.slow
@@ -129,53 +126,43 @@ def submit(conn: psycopg.Connection[Any], form: str, period: str, county: str) -
 @pytest.fixture(scope="module")
 def province(var_dir: Any) -> Iterator[dict[str, Any]]:
     """The analyses of every month that has a history, and the marts of the last month."""
-    embedded.start()
-    name = f"analysis_{uuid4().hex[:12]}"
-    with psycopg.connect(embedded.url("postgres"), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("WAREHOUSE_URL", embedded.url(name))
-            get_settings.cache_clear()
-            with connect() as conn:
-                migrate(conn)
-                fill(conn)
-                conn.commit()
-            with pytest.raises(NotPreparedError, match="does not exist: run"):
-                analyse(LAST)
-            with connect() as conn:
-                # 37 builds would take minutes: the earlier months count as built, and get what is read of them below.
-                conn.execute(
-                    "insert into intake.model_result (period, node_id, resource_type, status, execution_s)"
-                    " select period, %s, 'model', 'success', 0 from intake.reporting_period where period < %s",
-                    (_LANDMARK, LAST),
-                )
-                conn.commit()
-            dbt_build(LAST)
-            with connect() as conn:
-                conn.execute(
-                    """
-                    insert into marts.mart_labour_shortage
-                    select (jsonb_populate_record(template.row, to_jsonb(sums))).*
-                    from (
-                        select period, county_code, city_code, industry_code,
-                            sum(shortage_now_persons) as shortage_now_persons
-                        from intermediate.int_enterprise_month
-                        where period < %s
-                        group by period, county_code, city_code, industry_code
-                    ) as sums
-                    cross join lateral (
-                        select built as row from marts.mart_labour_shortage as built where period = %s limit 1
-                    ) as template
-                    """,
-                    (LAST, LAST),
-                )
-                conn.commit()
-            summaries = {one: analyse(one) for one in PERIODS[23:]}
-            dbt_build(LAST, select=MARTS)
-            yield summaries
-            get_settings.cache_clear()
-        get_settings.cache_clear()
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    with database("analysis", is_prepared=False) as url, warehouse_at(url):
+        with connect() as conn:
+            fill(conn)
+            conn.commit()
+        with pytest.raises(NotPreparedError, match="does not exist: run"):
+            analyse(LAST)
+        with connect() as conn:
+            # 37 builds would take minutes: the earlier months count as built, and get what is read of them below.
+            conn.execute(
+                "insert into intake.model_result (period, node_id, resource_type, status, execution_s)"
+                " select period, %s, 'model', 'success', 0 from intake.reporting_period where period < %s",
+                (_LANDMARK, LAST),
+            )
+            conn.commit()
+        dbt_build(LAST)
+        with connect() as conn:
+            conn.execute(
+                """
+                insert into marts.mart_labour_shortage
+                select (jsonb_populate_record(template.row, to_jsonb(sums))).*
+                from (
+                    select period, county_code, city_code, industry_code,
+                        sum(shortage_now_persons) as shortage_now_persons
+                    from intermediate.int_enterprise_month
+                    where period < %s
+                    group by period, county_code, city_code, industry_code
+                ) as sums
+                cross join lateral (
+                    select built as row from marts.mart_labour_shortage as built where period = %s limit 1
+                ) as template
+                """,
+                (LAST, LAST),
+            )
+            conn.commit()
+        summaries = {one: analyse(one) for one in PERIODS[23:]}
+        dbt_build(LAST, select=MARTS)
+        yield summaries
 
 
 @pytest.fixture

@@ -13,18 +13,15 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from include.warehouse import embedded
 from include.warehouse.connection import connect
 from include.warehouse.dbt import dbt_build
-from include.warehouse.migrate import migrate
-from tests.dbt.conftest import warehouse_at
+from tests.databases import database, warehouse_at
 
 pytestmark = pytest.mark.slow
 
@@ -105,22 +102,15 @@ def _fill(conn: psycopg.Connection[Any]) -> None:
 @pytest.fixture(scope="module")
 def library(var_dir: Any) -> Iterator[str]:
     """URL of a warehouse in which the three months have been built, oldest first."""
-    embedded.start()
-    name = f"brands_{uuid4().hex[:12]}"
-    with psycopg.connect(embedded.url("postgres"), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
-        try:
-            with warehouse_at(embedded.url(name)):
-                with connect() as conn:
-                    migrate(conn)
-                    _fill(conn)
-                    conn.commit()
-                dbt_build(PERIODS[0])  # the first build sets everything up
-                for period in PERIODS[1:]:
-                    dbt_build(period, select=SELECTION)
-            yield embedded.url(name)
-        finally:
-            admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    with database("brands") as url:
+        with warehouse_at(url):
+            with connect() as conn:
+                _fill(conn)
+                conn.commit()
+            dbt_build(PERIODS[0])  # the first build makes every table
+            for period in PERIODS[1:]:
+                dbt_build(period, select=SELECTION)
+        yield url
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -17,11 +16,9 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from include.quality.rules import _targets_of
-from include.warehouse import embedded
 from include.warehouse.connection import connect
 from include.warehouse.dbt import dbt_build
-from include.warehouse.migrate import migrate
-from tests.dbt.conftest import warehouse_at
+from tests.databases import database, warehouse_at
 
 pytestmark = pytest.mark.slow
 
@@ -106,19 +103,13 @@ def _fill(conn: psycopg.Connection[Any]) -> None:
 @pytest.fixture(scope="module")
 def progress(var_dir: object) -> Iterator[psycopg.Connection[Any]]:
     """A warehouse with both months built, oldest first."""
-    embedded.start()
-    name = f"programmes_{uuid4().hex[:12]}"
-    with psycopg.connect(embedded.url("postgres"), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
-        with warehouse_at(embedded.url(name)):
-            with connect() as conn:
-                migrate(conn)
-                _fill(conn)
-                conn.commit()
-            dbt_build(max(PERIODS))  # earlier months are built first
-            with connect() as conn:
-                yield conn
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    with database("programmes") as url, warehouse_at(url):
+        with connect() as conn:
+            _fill(conn)
+            conn.commit()
+        dbt_build(max(PERIODS))  # earlier months are built first
+        with connect() as conn:
+            yield conn
 
 
 def many(conn: psycopg.Connection[Any], query: str, *parameters: Any) -> list[dict[str, Any]]:

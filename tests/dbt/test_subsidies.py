@@ -6,14 +6,12 @@ The persons are named after what they do; ``person_key`` stands for the keyed di
 from __future__ import annotations
 
 import csv
-import os
 import re
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -21,10 +19,9 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from include.settings import PROJECT_ROOT, get_settings
-from include.warehouse import embedded
 from include.warehouse.connection import connect
 from include.warehouse.dbt import dbt_build
-from include.warehouse.migrate import migrate
+from tests.databases import database, warehouse_at
 
 DBT = PROJECT_ROOT / "dbt_project"
 LINGSHAN, GUIPING = "450721", "450881"
@@ -88,24 +85,14 @@ BUDGETS = "budget_year,region_code,fund,item_code,budget_yuan,source,verified\n"
 @pytest.fixture(scope="module")
 def supervised(var_dir: Path) -> Iterator[str]:
     """URL of a warehouse in which the three months were built, oldest first."""
-    embedded.start()
-    name = f"subsidies_{uuid4().hex[:12]}"
-    with psycopg.connect(embedded.url("postgres"), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
-        os.environ["WAREHOUSE_URL"] = embedded.url(name)
-        get_settings.cache_clear()
-        try:
+    with database("subsidies") as url:
+        with warehouse_at(url):
             with connect() as conn:
-                migrate(conn)
                 _fill(conn)
                 conn.commit()
             for period in PERIODS:
                 dbt_build(period)
-        finally:
-            del os.environ["WAREHOUSE_URL"]
-            get_settings.cache_clear()
-        yield embedded.url(name)
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+        yield url
 
 
 def _fill(conn: psycopg.Connection[Any]) -> None:

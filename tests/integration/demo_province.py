@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from include.sample.manifest import Manifest
-from include.settings import get_settings
+from tests.databases import settings_of
 
 # January: a late county, a file nobody can read, a resubmission; February: three counties missing; March: enterprises
 # that have been short for three months.
@@ -29,19 +28,3 @@ class DemoProvince:
         """Settings lead to the province meanwhile."""
         with settings_of(self.environment):
             yield
-
-
-@contextmanager
-def settings_of(environment: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
-    get_settings.cache_clear()
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-        get_settings.cache_clear()

@@ -86,7 +86,7 @@ def undisturbed(inbox: Path) -> dict[str, Any]:
     run("undisturbed")
     found = state()
     assert len(found["submissions"]) == 6 and found["held"] and len(found["findings"]) >= 2
-    empty_warehouse()
+    empty_warehouse(is_prepared=True)
     for path in sorted(get_settings().outbox.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     return found

@@ -29,10 +29,9 @@ from include.trace import __main__ as command
 from include.trace.measures import TraceError, find_measure, load_measures
 from include.trace.tracing import Question, Trace, key_columns, mart_columns, trace
 from include.trace.verifying import verify
-from include.warehouse import embedded
 from include.warehouse.connection import connect
-from include.warehouse.migrate import migrate
 from include.warehouse.readers import add_reader, remove_reader
+from tests.databases import database, settings_of
 from tests.unit.sheets import Layout, to_xls
 from tests.workbooks import DEMAND_HEADERS, STATUS_HEADERS, arrives, enterprise, post, uscc, write_form
 
@@ -177,27 +176,14 @@ def send_all(inbox: Path) -> None:
 def office(var_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a warehouse of its own into which the workbooks went by the real chain; settings lead there."""
     folder = tmp_path_factory.mktemp("trace")
-    embedded.start()
-    name = f"trace_{uuid4().hex[:12]}"
-    with (
-        psycopg.connect(embedded.url("postgres"), autocommit=True) as admin,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
-        patch.setenv("WAREHOUSE_URL", embedded.url(name))
-        for setting in ("INBOX", "LANDING", "OUTBOX", "WORK"):
-            patch.setenv(f"{setting}_DIR", str(folder / setting.lower()))
-        get_settings.cache_clear()
-        with connect() as conn:
-            migrate(conn)
+    folders = {f"{one}_DIR": str(folder / one.lower()) for one in ("INBOX", "LANDING", "OUTBOX", "WORK")}
+    with database("trace") as url, settings_of({"WAREHOUSE_URL": url, **folders}):
         send_all(folder / "inbox")
         collect()
         for period in (FEBRUARY, MARCH):
             load_batch(validate_batch(read_pending(period, "test")))
             build_marts(period)
-        yield embedded.url(name)
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
-    get_settings.cache_clear()
+        yield url
 
 
 @pytest.fixture
