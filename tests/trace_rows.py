@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from include.report.figures import MartRows, shift_period
-from include.report.tracing import Sources
+from include.report.tracing import CELL_FACTS, Sources
 from tests.report_rows import PERIODS, enterprises, reporters
 
 RECEIVED = datetime(2026, 5, 6, 2, 30, tzinfo=UTC)
@@ -113,7 +113,8 @@ def trace_sources(
             for row in sheets[fact]
         },
         tuple(_ledger_line(row, files, period) for row in rows.submissions),
-        {fact: tuple(sheets[fact]) for fact in ("trend", "enterprise", "post", "training", "claim")},
+        {(row["region_code"], row["target_id"]): "fct_submission" for row in rows.targets},
+        {fact: tuple(sheets[fact]) for fact in ("trend", *CELL_FACTS)},
     )
 
 

@@ -26,6 +26,8 @@ from include.report.tracing import Traces
 from include.report.wording import cell_text, texts
 
 WIDTH = 720
+# Figures that are read, not compared by size.
+_WORDS = frozenset({"names", "instant", "state"})
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -170,7 +172,7 @@ def _chart(spec: ChartSpec) -> dict[str, Any]:
 
 def _table(table: Table, *, titled: bool = True) -> dict[str, Any]:
     entry = texts()["tables"][table.key]
-    numeric = [any(isinstance(row.cells[at], Figure) for row in table.rows) for at in range(len(table.columns))]
+    numeric = [any(_is_number(row.cells[at]) for row in table.rows) for at in range(len(table.columns))]
     city_at = next((at for at, name in enumerate(table.columns) if _is_city(entry["columns"][name])), None)
     rows = []
     for row in table.rows:
@@ -189,6 +191,10 @@ def _table(table: Table, *, titled: bool = True) -> dict[str, Any]:
         "rows": rows,
         "note": wording.table_note(table),
     }
+
+
+def _is_number(cell: str | Figure) -> bool:
+    return isinstance(cell, Figure) and cell.unit not in _WORDS
 
 
 def _is_city(header: str) -> bool:

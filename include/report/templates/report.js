@@ -6,9 +6,12 @@
   const words = JSON.parse(byId("script-words").textContent);
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
   const grouped = (value) => value.toLocaleString("zh-CN");
-  const money = (fen) => {
-    const digits = String(Math.abs(fen)).padStart(3, "0");
-    return (fen < 0 ? "-" : "") + grouped(Number(digits.slice(0, -2))) + "." + digits.slice(-2);
+  // A whole number of the smallest unit (分, or 0.0001), as written: money with its two decimals, others without zeros.
+  const decimal = (whole, decimals) => {
+    if (!decimals) return grouped(whole);
+    const digits = String(Math.abs(whole)).padStart(decimals + 1, "0");
+    const rest = decimals === 2 ? digits.slice(-2) : digits.slice(-decimals).replace(/0+$/, "");
+    return (whole < 0 ? "-" : "") + grouped(Number(digits.slice(0, -decimals))) + (rest ? `.${rest}` : "");
   };
 
   // Elements are made of text only; nothing from the data is ever read as markup.
@@ -260,7 +263,7 @@
   // A part as a fraction of integers, or null where cells do not add up to it.
   function value(data, key) {
     const entry = data.entries[key];
-    if (!entry || entry.t === "note" || entry.t === "order" || entry.l) return null;
+    if (!entry || ["note", "order", "standing", "lead"].includes(entry.t) || entry.l) return null;
     if (entry.t === "sum") return [BigInt(sumOf(data, entry)), 1n];
     const over = entry.o.map((part) => value(data, part));
     const under = entry.u.map((part) => value(data, part));
@@ -275,16 +278,28 @@
     }
     const base = sum(under);
     if (base === 0n) return null;
-    return [entry.t === "change" ? sum(over) - base : sum(over), base];
+    return [entry.t === "change" ? sum(over) - base : entry.t === "per_thousand" ? sum(over) * 1000n : sum(over), base];
   }
 
-  // Percent with one decimal, rounded half away from zero, as the report rounds.
-  function percentText([number, base]) {
-    const sign = number < 0n !== base < 0n && number !== 0n ? "-" : "";
+  // A fraction to so many decimals, rounded half away from zero, as the report rounds.
+  function rounded([number, base], decimals) {
     const positive = (one) => (one < 0n ? -one : one);
-    const tenths = (positive(number) * 2000n + positive(base)) / (positive(base) * 2n);
-    const text = `${tenths / 10n}.${tenths % 10n}`;
-    return tenths === 0n ? "0.0" : sign + text;
+    const scale = 10n ** BigInt(decimals);
+    const whole = (positive(number) * 2n * scale + positive(base)) / (positive(base) * 2n);
+    const sign = number < 0n !== base < 0n && whole !== 0n ? "-" : "";
+    return `${sign}${whole / scale}.${String(whole % scale).padStart(decimals, "0")}`;
+  }
+  const percentText = ([number, base]) => rounded([number * 100n, base], 1);
+
+  // What a figure or a part comes to, as the report would print it; empty where cells do not add up to it.
+  function madeText(data, key) {
+    const entry = data.entries[key];
+    const exact = value(data, key);
+    if (exact === null) return "";
+    if (entry.t === "sum") return decimal(Number(exact[0]), entry.e);
+    if (entry.t === "difference") return decimal(Number(exact[0]), 0);
+    if (entry.t === "per_thousand") return rounded(exact, 2);
+    return percentText(exact) + (entry.t === "points" ? words.points_unit : "%");
   }
 
   function partLabel(key, context) {
@@ -342,15 +357,11 @@
       under2: isPoints ? grouped2(half(entry.u, true)) : "",
     });
     const made = [make("p", {}, make("strong", {}, `${words.made}：`), formula)];
-    const exact = value(data, step.key);
-    if (exact) {
-      const text = entry.t === "difference" ? grouped(Number(exact[0])) : percentText(exact) + (isPoints ? words.points_unit : "%");
-      made.push(make("p", { className: "sum" }, `${words.added_by_page}：${text}`));
-    }
+    const comesTo = madeText(data, step.key);
+    if (comesTo) made.push(make("p", { className: "sum" }, `${words.added_by_page}：${comesTo}`));
     const list = make("ul", { className: "parts" });
     for (const key of [...new Set([...entry.o, ...entry.u])]) {
-      const part = value(data, key);
-      const text = part && part[1] === 1n ? grouped(Number(part[0])) : "";
+      const text = madeText(data, key);
       const button = make("button", { type: "button", className: "part" }, partLabel(key), text ? make("span", { className: "digits" }, text) : null);
       button.addEventListener("click", () => {
         path.push({ key, label: partLabel(key), text });
@@ -363,7 +374,7 @@
   }
 
   function cellsOf(data, entry, step) {
-    const printed = entry.y ? money : grouped;
+    const printed = (whole) => decimal(whole, entry.e);
     const groups = new Map();
     let total = 0;
     let count = 0;
@@ -379,7 +390,7 @@
       count += line.count;
       isSummed ||= line.isSummed;
     }
-    const isLedger = entry.f === "ledger" || entry.f === "file";
+    const isLedger = ["ledger", "file", "finding"].includes(entry.f);
     const many = fill(isLedger ? words.ledger_lines : words.lines, { count: grouped(count) });
     const files = fill(words.files, { count: grouped([...groups.keys()].filter((file) => file >= 0).length) });
     const made = [];
@@ -451,6 +462,12 @@
         const form = words.forms[key("form")] || key("form");
         item.append(make("p", { className: "file" }, make("strong", {}, `${key("name")} · ${form}`), make("span", {}, states.join(" · "))));
       }
+      if (block.f === "finding") {
+        const key = (name) => block.keys[name][at];
+        const place = [block.s ? `${words.sheet}「${block.s}」` : "", key("cell") ? `${words.cell} ${key("cell")}` : ""];
+        const title = `${key("name")} · ${words.forms[key("form")] || key("form")} · ${key("code")}`;
+        item.append(make("p", { className: "file" }, make("strong", {}, title), make("span", {}, place.filter(Boolean).join(" · "))));
+      }
       if ("i" in block) item.append(...headOf(data, block.i));
       list.append(item);
     }
@@ -514,7 +531,7 @@
         const list = block.cells[name];
         const text = list ? (list[at] === "" ? "" : printed(Number(list[at]))) : words.unnamed;
         if (list && list[at] === "" && columns.length > 1) return null;
-        const counted = entry.n ? (place ? "" : "1") : list ? text : "";
+        const counted = entry.n || entry.d ? (place || !amount ? "" : String(amount)) : list ? text : "";
         return make("tr", {}, make("th", { scope: "row" }, address), make("td", { className: "n" }, text), ...(entry.l ? [] : [make("td", { className: "n" }, counted)]));
       })
       .filter(Boolean);

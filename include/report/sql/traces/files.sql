@@ -1,5 +1,5 @@
--- Files of the period and the twelve months before it that figures come from. `is_lfl`: the reporter's 企业情况表 was
--- accepted in the period and in the month before.
+-- Files of the period and the twelve months before it that figures come from, and older ones that alerts are about.
+-- `is_lfl`: the reporter's form was accepted in the period and in the month before.
 select
     file.period,
     file.form,
@@ -25,6 +25,13 @@ select
 from marts.fct_source_file as file
 inner join marts.dim_reporter as reporter on file.reporter_code = reporter.reporter_code
 where
-    file.period between %(trend_from)s and %(period)s
-    and file.is_in_use
+    file.is_in_use
+    and (
+        file.period between %(trend_from)s and %(period)s
+        or file.submission_id in (
+            select line.submission_id
+            from marts.mart_subsidy_alert_lines as line
+            where line.period = %(period)s
+        )
+    )
 order by file.period, file.city_code, file.reporter_code, file.form
