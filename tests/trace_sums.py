@@ -20,7 +20,7 @@ class Line:
 
 def lines(data: Mapping[str, Any], entry: Mapping[str, Any]) -> Iterator[Line]:
     """The lines behind an entry of kind ``sum``."""
-    in_file = {"city", "county", "lfl", "both"}
+    in_file = {"city", "county", "lfl", "yoy", "both"}
     seen: set[str] = set()
     for block in data["blocks"]:
         if (block["f"], block["p"]) != (entry["f"], entry["p"]):

@@ -33,13 +33,19 @@ _DECIMALS = {"claim": 2}
 _SQL = Path(__file__).parent / "sql" / "traces"
 _LEDGER_KEYS = ("expected", "received", "on_time", "accepted", "first_pass")
 _LEDGER_COUNTS = ("findings_e", "findings_r", "findings_w", "cells_read", "cells_filled")
+# A change, its base, and what it is the change of: of the same reporters, or of all.
+_CHANGES = {
+    "change_lfl": ("lfl", "lfl_previous"),
+    "change_plain": ("", "previous"),
+    "change_yoy": ("yoy", "year_ago"),
+}
 # Delivered is compared with needed only where both were accepted.
 _TRAINING_FORMS = ("labour_demand", "subsidy_payment")
 _DISTINCT = {"alert": {"alert"}}
 # Columns of texts and dates, whose cells are named and never read.
 _UNREAD = {"enterprise": ("uscc",), "claim": ("item", "reviewed_on"), "alert": ("item",)}
 _CUTOFF_KEYS = {"form": "form", "reporter": "reporter_code"}
-_VARIANTS = ("lfl", "lfl_previous", "previous", "both")
+_VARIANTS = ("lfl", "lfl_previous", "previous", "yoy", "year_ago", "both")
 
 # What adds up to a target's reported value is said once, in the seed that marts.trace reads too.
 _TARGET_RULE = """
@@ -250,7 +256,7 @@ class _Tracer:
             found = self.cutoff()
         elif scope is not None and (rule := self.ratio_rule(scope, name)) is not None:
             found = self.ratio(key, name, rule)
-        elif scope is not None and variant in ("change_lfl", "change_plain"):
+        elif scope is not None and variant in _CHANGES:
             found = self.change(key, variant)
         elif scope is not None:
             found = self.sum(key, scope, codes, measure, variant)
@@ -309,10 +315,11 @@ class _Tracer:
             where[name] = self.sizes[code] if name == "size" else "" if code == "unstated" else code
         if variant in ("lfl_previous", "previous"):
             period = self.figures.previous_period
-        if variant.startswith("lfl"):
-            where["lfl"] = "1"
-        if variant == "both":
-            where["both"] = "1"
+        if variant == "year_ago":
+            fact, period = "trend", shift_period(period, -12)
+        flag = {"lfl_previous": "lfl", "year_ago": "yoy", "previous": ""}.get(variant, variant)
+        if flag:
+            where[flag] = "1"
         if "members" in rule:
             names = self.figures.get(f"reporting.{rule['members']}")
             listed = names.value if names is not None and isinstance(names.value, tuple) else ()
@@ -390,9 +397,8 @@ class _Tracer:
     @staticmethod
     def change(key: str, variant: str) -> dict[str, Any]:
         stem = key.removesuffix(f".{variant}")
-        if variant == "change_lfl":
-            return {"t": "change", "o": [f"{stem}.lfl"], "u": [f"{stem}.lfl_previous"]}
-        return {"t": "change", "o": [stem], "u": [f"{stem}.previous"]}
+        now, before = _CHANGES[variant]
+        return {"t": "change", "o": [f"{stem}.{now}" if now else stem], "u": [f"{stem}.{before}"]}
 
     def comparisons(self) -> None:
         """The differences that the page shows between this month and each earlier one of the trend."""
@@ -447,10 +453,10 @@ class _Tracer:
                     continue
                 summed.append(f"{fact} {period}")
                 found += [part for one in parsed for part in _summed(one, sorted(wanted[fact, period]))]
-        asked = {period for fact, period in wanted if fact == "trend"}
         for row in self.sources.sheets["trend"]:
-            if row["period"] in asked:
-                cells = {name: [_text(row[name])] for name in ("shortage_now", "headcount")}
+            asked = {name for _, names in wanted.get(("trend", row["period"]), ()) for name in names}
+            if asked:
+                cells = {name: [_text(row[name])] for name in sorted(asked)}
                 counts = {"lines": [str(row["line_count"])]}
                 found.append(
                     Block("trend", row["period"], row["submission_id"], row["sheet"], 1, (), {}, cells | counts)
@@ -459,7 +465,7 @@ class _Tracer:
 
     def wanted(self) -> dict[tuple[str, str], set[tuple[tuple[str, ...], tuple[str, ...]]]]:
         """By fact and month: the keys that some figure asks for, with the columns it reads."""
-        places = {"city", "county", "lfl", "both"}  # of the whole workbook
+        places = {"city", "county", "lfl", "yoy", "both"}  # of the whole workbook
         found: dict[tuple[str, str], set[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
         for entry in self.entries.values():
             if entry["t"] == "sum":
@@ -531,6 +537,7 @@ class _Tracer:
             flags = {"city": row["city_code"], "county": row["county_code"]}
             flags |= {
                 "lfl": "1" if row.get("is_lfl") else "0",
+                "yoy": "1" if row.get("is_yoy") else "0",
                 "both": "1" if row["reporter_code"] in with_both else "0",
             }
             received = _instant(row["received_at"])

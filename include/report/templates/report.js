@@ -137,10 +137,10 @@
     charts.forEach((chart) => chart.draw());
   }
 
-  // -- figures: each a button; in a table one of them is a tab stop and arrows lead to the others ---------------------------
+  // -- figures: each opens; in a table or a paragraph one of them is a tab stop and arrows lead to the others ---------------
 
-  function labelOf(span) {
-    if (span.dataset.label) return span.dataset.label;
+  function labelOf(span, given) {
+    if (given) return given;
     const row = span.closest("tr");
     const table = span.closest("table");
     if (!row || !table) return "";
@@ -154,30 +154,38 @@
     return [caption, row.querySelector("th").textContent, header].filter(Boolean).join(" · ");
   }
 
+  // Groups with one tab stop each: the figures of a table, and those of a paragraph.
+  const GROUPS = "table, p.text, .coverage p";
+
   function roving(scope) {
-    const buttons = [...scope.querySelectorAll("button.figure")];
-    const visible = buttons.filter((button) => !button.closest("tr").hidden);
-    buttons.forEach((button) => (button.tabIndex = -1));
-    if (visible.length) visible[0].tabIndex = 0;
+    const openers = [...scope.querySelectorAll(".opens")];
+    const first = openers.find((one) => !one.closest("tr")?.hidden);
+    openers.forEach((one) => (one.tabIndex = one === first ? 0 : -1));
   }
 
-  function move(event) {
-    const button = event.target.closest?.("button.figure");
-    const row = button?.closest("tr");
-    if (!row || !["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"].includes(event.key)) return;
-    const rows = [...row.parentElement.rows].filter((one) => !one.hidden && one.querySelector("button.figure"));
-    const inRow = [...row.querySelectorAll("button.figure")];
-    let next;
-    if (event.key === "ArrowLeft") next = inRow[inRow.indexOf(button) - 1];
-    else if (event.key === "ArrowRight") next = inRow[inRow.indexOf(button) + 1];
-    else {
-      const other = rows[rows.indexOf(row) + (event.key === "ArrowDown" ? 1 : -1)];
-      const same = button.closest("td").cellIndex;
-      next = other?.cells[same]?.querySelector("button.figure") || other?.querySelector("button.figure");
+  function beside(opener, key) {
+    const row = opener.closest("tr");
+    if (!row || key === "ArrowLeft" || key === "ArrowRight") {
+      const line = [...(row || opener.closest("p")).querySelectorAll(".opens")];
+      return line[line.indexOf(opener) + (key === "ArrowRight" || key === "ArrowDown" ? 1 : -1)];
     }
+    const rows = [...row.parentElement.rows].filter((one) => !one.hidden && one.querySelector(".opens"));
+    const other = rows[rows.indexOf(row) + (key === "ArrowDown" ? 1 : -1)];
+    return other?.cells[opener.closest("td").cellIndex]?.querySelector(".opens") || other?.querySelector(".opens");
+  }
+
+  function pressed(event) {
+    const opener = event.target.closest?.(".opens");
+    if (!opener) return;
+    if (opener.getAttribute("role") === "button" && (event.key === "Enter" || event.key === " ")) {
+      event.preventDefault();
+      opener.click();
+    }
+    if (!opener.closest(GROUPS) || !["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"].includes(event.key)) return;
     event.preventDefault();
+    const next = beside(opener, event.key);
     if (!next) return;
-    button.tabIndex = -1;
+    opener.tabIndex = -1;
     next.tabIndex = 0;
     next.focus();
   }
@@ -185,28 +193,34 @@
   const hasTraces = byId("trace-data").textContent !== "";
   if (hasTraces) {
     for (const span of document.querySelectorAll("span.figure")) {
-      const button = make("button", { type: "button", className: span.className });
       const { figure } = span.dataset;
-      button.dataset.figure = figure;
-      button.label = labelOf(span);
-      button.text = span.textContent;
-      button.append(...span.childNodes);
-      button.setAttribute("aria-label", fill(words.open, { label: button.label, text: button.text }));
-      button.setAttribute("aria-haspopup", "dialog");
-      span.replaceWith(button);
+      // In running text a button would be a box of its own; a span flows with the line.
+      const isRunning = span.closest(GROUPS)?.tagName === "P";
+      const opener = isRunning ? span : make("button", { type: "button", className: span.className });
+      if (isRunning) opener.setAttribute("role", "button");
+      else {
+        opener.dataset.figure = figure;
+        span.replaceWith(opener);
+        opener.append(...span.childNodes);
+      }
+      opener.classList.add("opens");
+      opener.label = isRunning ? partLabel(figure) : labelOf(opener, span.dataset.label);
+      opener.text = opener.textContent;
+      opener.setAttribute("aria-label", fill(words.open, { label: opener.label, text: opener.text }));
+      opener.setAttribute("aria-haspopup", "dialog");
     }
     document.addEventListener("click", (event) => {
-      const button = event.target.closest("button.figure");
-      if (button) open({ key: button.dataset.figure, label: button.label, text: button.text });
+      const opener = event.target.closest(".opens");
+      if (opener) open({ key: opener.dataset.figure, label: opener.label, text: opener.text });
     });
-    document.addEventListener("keydown", move);
-    document.querySelectorAll("table").forEach(roving);
+    document.addEventListener("keydown", pressed);
+    document.querySelectorAll(GROUPS).forEach(roving);
   }
 
   // -- traces ---------------------------------------------------------------------------------------------------------------
 
   const CELLS_AT_ONCE = 200;
-  const IN_FILE = ["city", "county", "lfl", "both"];
+  const IN_FILE = ["city", "county", "lfl", "yoy", "both"];
   const dialog = byId("trace");
   const path = [];
   let traces = null;
@@ -302,14 +316,14 @@
     return percentText(exact) + (entry.t === "points" ? words.points_unit : "%");
   }
 
-  function partLabel(key, context) {
+  function partLabel(key) {
     const pieces = key.split(".");
     const variant = Object.keys(words.variants).find((name) => pieces.at(-1) === name);
     const measure = pieces.at(variant ? -2 : -1);
-    let label = words.measures[measure] || measure;
+    let label = words.measures[measure] || words.figure;
     if (pieces[0] === "trend") label = `${fill(words.period_name, { year: pieces[1].slice(0, 4), month: Number(pieces[1].slice(5)) })}${label}`;
     if (variant) label += `（${words.variants[variant]}）`;
-    return context ? { label, text: "" } : label;
+    return label;
   }
 
   function open(step) {
