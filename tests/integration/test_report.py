@@ -393,6 +393,18 @@ def test_a_planted_wrong_figure_stops_the_release_of_all(
             "update marts.fct_enterprise_month set size_class = '小型' where size_class = '大型'",
             "size.large.shortage_now",
         ),
+        (
+            "update marts.mart_programme_progress set done_value = 0"
+            " where target_id = 'gx_workforce_2022.city_pilot_county' and region_code = '450100'",
+            "target.450100.gx_workforce_2022.city_pilot_county.done",
+        ),
+        (
+            "update marts.mart_programme_progress set status = 'behind'"
+            " where target_id = 'gx_workforce_2022.city_pilot_county' and region_code = '450100'",
+            "target.450100.gx_workforce_2022.city_pilot_county.state",
+        ),
+        ("update marts.mart_reporting_performance set rank = null", "ranking.ranked_reporters"),
+        ("delete from marts.mart_subsidy_alerts", "alerts.alert"),
     ],
 )
 def test_any_mart_that_drifts_is_caught(months: None, statement: str, key: str) -> None:
