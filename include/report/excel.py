@@ -382,7 +382,10 @@ class _Book:
                 over.set_y2_axis({"num_font": font, "num_format": form, "min": 0, "max": tops[1] / scale})
             drawn.combine(over)
         drawn.set_title({"name": spec.caption, "name_font": {"name": HEAD_FACE, "size": 12, "bold": False}})
-        drawn.set_legend({"position": "bottom", "font": font} if len(spec.series) > 1 else {"none": True})
+        if len(spec.series) > 1:
+            drawn.set_legend({"position": "bottom", "font": font})
+        else:
+            drawn.set_legend({"none": True})
         return drawn
 
     def series(self, spec: ChartSpec, at: int) -> dict[str, Any]:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from string import Template
+from xml.sax.saxutils import quoteattr
 
 from docx.document import Document as DocxDocument
 from docx.opc.constants import CONTENT_TYPE, RELATIONSHIP_TYPE
 from docx.opc.packuri import PackURI
 from docx.opc.part import Part
-from docx.oxml import parse_xml as parse_word_xml
-from docx.text.paragraph import Paragraph
 from lxml import etree
 from pptx.chart.chart import Chart
 from pptx.chart.data import CategoryChartData
@@ -31,13 +30,14 @@ _R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _TYPES = {"bars": XL_CHART_TYPE.BAR_CLUSTERED, "columns": XL_CHART_TYPE.COLUMN_CLUSTERED}
 _AXES = ("50010", "50020")
 _EMU_PER_MM = 36000
-_WIDE_MM = 100
-_BESIDE_HEIGHT_MM = 50
+BESIDE_HEIGHT_MM = 50
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def add_chart(document: DocxDocument, paragraph: Paragraph, spec: ChartSpec, number: int, width_mm: float) -> None:
-    """Place ``spec`` inline in ``paragraph`` as chart ``number`` (1-based, unique in the document)."""
+def add_chart(
+    document: DocxDocument, spec: ChartSpec, number: int, width_mm: float, height_mm: float | None = None
+) -> str:
+    """Put ``spec`` into the document as chart ``number`` (1-based, unique); returns the run that draws it in line."""
     package = document.part.package
     assert package is not None
     space, workbook = chart_xml(spec)
@@ -49,26 +49,20 @@ def add_chart(document: DocxDocument, paragraph: Paragraph, spec: ChartSpec, num
     # `blob` is what python-docx writes out for a part it does not understand.
     chart_part._blob = etree.tostring(space, xml_declaration=True, encoding="UTF-8", standalone=True)
     relation = document.part.relate_to(chart_part, RELATIONSHIP_TYPE.CHART)
-    height = _height_mm(spec) if width_mm > _WIDE_MM else _BESIDE_HEIGHT_MM
-    drawing = (
-        '<w:drawing xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
-        ' xmlns:wp="http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing"'
-        f' xmlns:a="{_A}" xmlns:c="{_C}" xmlns:r="{_R}">'
-        '<wp:inline distT="0" distB="0" distL="0" distR="0">'
+    height = height_mm or _height_mm(spec)
+    return (
+        '<w:r><w:drawing><wp:inline distT="0" distB="0" distL="0" distR="0">'
         f'<wp:extent cx="{int(width_mm * _EMU_PER_MM)}" cy="{int(height * _EMU_PER_MM)}"/>'
-        f'<wp:docPr id="{1000 + number}" name="chart{number}" descr=""/><wp:cNvGraphicFramePr/>'
+        f'<wp:docPr id="{1000 + number}" name="chart{number}" descr={quoteattr(spec.caption)}/><wp:cNvGraphicFramePr/>'
         f'<a:graphic><a:graphicData uri="{_C}"><c:chart r:id="{relation}"/></a:graphicData></a:graphic>'
-        "</wp:inline></w:drawing>"
+        "</wp:inline></w:drawing></w:r>"
     )
-    element = parse_word_xml(drawing)
-    element[0][1].set("descr", spec.title)
-    paragraph.add_run()._r.append(element)
 
 
 def _height_mm(spec: ChartSpec) -> float:
     legend = 6 if len(spec.series) > 1 else 0
     if spec.shape == "bars":
-        return 6 + legend + (1.8 + 2.8 * len(spec.series)) * len(spec.categories)
+        return 6 + legend + (1.5 + 2.6 * len(spec.series)) * len(spec.categories)
     return 46 + legend
 
 

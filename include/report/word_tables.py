@@ -1,0 +1,181 @@
+"""Tables of a Word document: repeated header row, rows never split, no number broken over lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+
+from include.report import wording
+from include.report.model import Figure, Table
+from include.report.word_page import TEXT_WIDTH_MM
+from include.report.word_xml import TWIPS_PER_PT, paragraph, run, twips
+from include.report.wording import cell_text, texts
+
+SIZES_PT = (10.5, 9.0, 8.0, 7.5)
+# An annex that would need smaller type upright lies on its side.
+SMALLEST_UPRIGHT_PT = 9.0
+CELL_MARGIN_TWIPS = 60
+# A table over a page break shows at least this many rows on either side; a shorter one stays in one piece.
+ROWS_AT_BREAK = 3
+# A table of two columns with more rows than this is set in two halves side by side.
+FOLDED_ROWS = 8
+# A label takes two lines, or as many as give it a column of this many characters.
+LABEL_CHARACTERS = 14
+# Labels no longer than this stand in the middle of their column.
+SHORT_LABEL = 4
+_SIDES = ("top", "left", "bottom", "right", "insideH", "insideV")
+_WORD = re.compile(r"[!-~]+")
+_BORDERS = "".join(f'<w:{side} w:val="single" w:sz="4" w:space="0" w:color="000000"/>' for side in _SIDES)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table as printed.
+
+    Attributes:
+        header, body: texts; every row as long as the header.
+        numeric: whether a column holds figures; they stand to the right and are never broken.
+        weights: wanted shares of the width, by column.
+        strong: (row, column) of the cells of totals.
+    """
+
+    header: tuple[str, ...]
+    body: tuple[tuple[str, ...], ...]
+    numeric: tuple[bool, ...]
+    weights: tuple[int, ...]
+    strong: Set[tuple[int, int]] = frozenset()
+
+    def xml(self, width_mm: float = TEXT_WIDTH_MM, *, has_note: bool = False) -> str:
+        """``w:tbl`` of ``width_mm``.
+
+        Args:
+            has_note: the last row stays with the paragraph that follows.
+        """
+        widths, size = self.fit(width_mm)
+        columns = "".join(f'<w:gridCol w:w="{width}"/>' for width in widths)
+        margins = "".join(f'<w:{side} w:w="{CELL_MARGIN_TWIPS}" w:type="dxa"/>' for side in ("left", "right"))
+        rows = [self._header(widths, size)]
+        rows += [self._row(at, widths, size, has_note=has_note) for at in range(len(self.body))]
+        return (
+            f'<w:tbl><w:tblPr><w:tblW w:w="{sum(widths)}" w:type="dxa"/>'
+            f'<w:jc w:val="{"left" if width_mm < TEXT_WIDTH_MM else "center"}"/><w:tblBorders>{_BORDERS}</w:tblBorders>'
+            f'<w:tblLayout w:type="fixed"/><w:tblCellMar>{margins}</w:tblCellMar></w:tblPr>'
+            f"<w:tblGrid>{columns}</w:tblGrid>{''.join(rows)}</w:tbl>"
+        )
+
+    def fit(self, width_mm: float = TEXT_WIDTH_MM) -> tuple[list[int], float]:
+        """Column widths in twips that fill ``width_mm``, and the largest type size at which no number breaks.
+
+        Labels and headers may wrap; numbers may not, so number columns get at least their longest number.
+        """
+        total = twips(width_mm)
+        widths: list[int] = []
+        size = SIZES_PT[-1]
+        for size in SIZES_PT:
+            least = [self._least(at, size) for at in range(len(self.header))]
+            spare = total - sum(least)
+            if spare < 0 and size != SIZES_PT[-1]:
+                continue
+            wanted = [
+                max(total * weight // sum(self.weights) - low, 0)
+                for weight, low in zip(self.weights, least, strict=True)
+            ]
+            share = min(1.0, max(spare, 0) / sum(wanted)) if sum(wanted) else 0.0
+            widths = [low + int(want * share) for low, want in zip(least, wanted, strict=True)]
+            break
+        # What is left goes to the widest label, or is taken from it.
+        labels = [at for at, is_number in enumerate(self.numeric) if not is_number] or [len(widths) - 1]
+        widths[max(labels, key=lambda at: widths[at])] += total - sum(widths)
+        return widths, size
+
+    def _least(self, at: int, size: float) -> int:
+        column = [row[at] for row in self.body]
+        widest = max((text_width(text, size) for text in column), default=0.0)
+        if not self.numeric[at]:
+            lines = max(min(widest / 2, LABEL_CHARACTERS * size) + size, 4 * size)
+            word = max((text_width(one, size) for text in column for one in _WORD.findall(text)), default=0.0)
+            widest = min(widest, max(lines, word))
+        head = max(text_width(piece, size) for piece in wording.header_pieces(self.header[at]))
+        return int(max(widest, head) * TWIPS_PER_PT) + 2 * CELL_MARGIN_TWIPS + 20
+
+    def _header(self, widths: Sequence[int], size: float) -> str:
+        cells = []
+        for title, width in zip(self.header, widths, strict=True):
+            room = (width - 2 * CELL_MARGIN_TWIPS) / TWIPS_PER_PT / size
+            lines = "\n".join(wording.header_lines(title, room))
+            cells.append(_cell(lines, width, 1, size, style="TableHead", keeps=True, fill="EDEDED"))
+        return f"<w:tr><w:trPr><w:cantSplit/><w:tblHeader/></w:trPr>{''.join(cells)}</w:tr>"
+
+    def _row(self, at: int, widths: Sequence[int], size: float, *, has_note: bool) -> str:
+        cells, count = self.body[at], len(self.body)
+        # Kept with the next row: the first rows with the header, the last ones with each other and with the note.
+        keeps = has_note if at == count - 1 else at + 1 < ROWS_AT_BREAK or at + 1 > count - ROWS_AT_BREAK
+        parts = wording.spans(cells, self.numeric, wording.spanning_absences())
+        if len(parts) > 2 and not cells[0] and (at, 0) in self.strong:
+            parts = [(0, 2), *parts[2:]]  # 合计 across the columns of city and county
+        found = []
+        for column, span in parts:
+            text = cells[column] or (cells[column + 1] if span > 1 else "")
+            is_strong = (at, column) in self.strong
+            side = "center" if span > 1 or (is_strong and not self.numeric[column]) else self._side(column)
+            width = sum(widths[column : column + span])
+            style = "TableHead" if is_strong else "TableText"
+            found.append(_cell(text, width, span, size, style=style, side=side, keeps=keeps))
+        return f"<w:tr><w:trPr><w:cantSplit/></w:trPr>{''.join(found)}</w:tr>"
+
+    def _side(self, column: int) -> str:
+        if self.numeric[column]:
+            return "right"
+        is_short = column > 0 and all(len(row[column]) <= SHORT_LABEL for row in self.body)
+        return "center" if is_short else "left"
+
+
+def grid_of(table: Table) -> Grid:
+    """The grid of a report's table; a long one of two columns is set in two halves."""
+    entry = texts()["tables"][table.key]
+    header = tuple(entry["columns"][name] for name in table.columns)
+    body = tuple(tuple(cell_text(cell) for cell in row.cells) for row in table.rows)
+    numeric = tuple(any(_is_number(row.cells[at]) for row in table.rows) for at in range(len(table.columns)))
+    weights = tuple(entry.get("widths") or [1] * len(header))
+    strong = {(at, column) for at, row in enumerate(table.rows) if row.is_total for column in range(len(header))}
+    if len(header) == 2 and len(body) > FOLDED_ROWS:
+        halves, strong = fold(body, sum(1 for row in table.rows if row.is_total))
+        return Grid(header * 2, tuple(tuple(row) for row in halves), numeric * 2, weights * 2, strong)
+    return Grid(header, body, numeric, weights, strong)
+
+
+def _is_number(cell: str | Figure) -> bool:
+    return isinstance(cell, Figure) and cell.unit not in ("names", "instant")
+
+
+def fold(body: Sequence[Sequence[str]], totals: int) -> tuple[list[list[str]], set[tuple[int, int]]]:
+    """A long table of two columns as two halves side by side, its ``totals`` last rows at the foot of the second.
+
+    Returns:
+        Rows of four cells, and the (row, column) of the cells of the totals.
+    """
+    half = -(-len(body) // 2)
+    empty = [["", ""]] * (2 * half - len(body))
+    right = [*body[half : len(body) - totals], *empty, *body[len(body) - totals :]]
+    rows = [[*one, *other] for one, other in zip(body[:half], right, strict=True)]
+    return rows, {(row, column) for row in range(half - totals, half) for column in (2, 3)}
+
+
+def text_width(text: str, size: float) -> float:
+    """Width in points: Chinese characters are one em wide, digits and Latin letters about half."""
+    return sum(size if ord(char) > 0x2E7F or char in "—“”" else size * 0.52 for char in text)
+
+
+def _cell(
+    text: str, width: int, span: int, size: float, *, style: str, keeps: bool, side: str = "", fill: str = ""
+) -> str:
+    own_size = None if size == SIZES_PT[0] else size
+    # An empty line is as high as its paragraph mark, whose type is the style's.
+    content = run(text, size=own_size) if text else ""
+    return (
+        f'<w:tc><w:tcPr><w:tcW w:w="{width}" w:type="dxa"/>'
+        + (f'<w:gridSpan w:val="{span}"/>' if span > 1 else "")
+        + (f'<w:shd w:val="clear" w:color="auto" w:fill="{fill}"/>' if fill else "")
+        + f'<w:vAlign w:val="center"/></w:tcPr>{paragraph(content, style, keep_next=keeps, side=side)}</w:tc>'
+    )
