@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 import psycopg
@@ -91,18 +92,22 @@ def differences_of(before: Mapping[str, Printed], now: Mapping[str, Printed]) ->
     """Figures that read otherwise, in today's order; then those that are gone. An edition that is new has none."""
     if not before:
         return ()
-    ignored = set(texts()["not_compared"])
     found = [
         Correction(key, printed.label, before[key].text if key in before else None, printed.text)
         for key, printed in now.items()
-        if key not in ignored and (key not in before or before[key].text != printed.text)
+        if is_compared(key) and (key not in before or before[key].text != printed.text)
     ]
     found += [
         Correction(key, printed.label, printed.text, None)
         for key, printed in before.items()
-        if key not in now and key not in ignored
+        if key not in now and is_compared(key)
     ]
     return tuple(found)
+
+
+def is_compared(key: str) -> bool:
+    """Whether a figure that reads otherwise was corrected (``not_compared``)."""
+    return not any(fnmatchcase(key, pattern) for pattern in texts()["not_compared"])
 
 
 def _in_both(correction: Correction) -> bool:
@@ -112,11 +117,10 @@ def _in_both(correction: Correction) -> bool:
 
 def printed_digest(printed: PrintedByEdition) -> str:
     """sha256 over every printed figure but those that nobody calls corrected (``not_compared``)."""
-    ignored = set(texts()["not_compared"])
     lines = [
         [edition, key, one.text]
         for edition, figures in sorted(printed.items())
         for key, one in sorted(figures.items())
-        if key not in ignored
+        if is_compared(key)
     ]
     return hashlib.sha256(json.dumps(lines, ensure_ascii=False).encode()).hexdigest()

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 from include.report.model import Figure, ReportFigures, Row, Table
 from include.report.numbers import table_text
@@ -17,6 +23,13 @@ class Printed:
     text: str
 
 
+@lru_cache(maxsize=1)
+def words() -> Mapping[str, Any]:
+    """The content of ``printed.yaml``."""
+    loaded: Mapping[str, Any] = yaml.safe_load((Path(__file__).parent / "printed.yaml").read_text(encoding="utf-8"))
+    return loaded
+
+
 def printed_figures(figures: ReportFigures) -> dict[str, Printed]:
     """Key to what is printed, in the order of the tables; figures that stand in no table follow."""
     absences = texts()["absences"]
@@ -28,7 +41,7 @@ def printed_figures(figures: ReportFigures) -> dict[str, Printed]:
                     found[cell.key] = Printed(_label(table, row, column), table_text(cell, absences))
     for key, figure in figures.figures.items():
         if key not in found:
-            found[key] = Printed(str(texts()["printed"].get(key, key)), table_text(figure, absences))
+            found[key] = Printed(str(words()["figures"].get(key, key)), table_text(figure, absences))
     return found
 
 
@@ -36,6 +49,6 @@ def _label(table: Table, row: Row, column: str) -> str:
     known = texts()["tables"].get(table.key, {})
     place = [cell_text(cell) for cell in row.cells if isinstance(cell, str) and cell]
     header = known.get("columns", {}).get(column, column)
-    return str(texts()["printed_label"]).format(
-        table=known.get("title", table.key), row=texts()["printed_joiner"].join(place), column=header
+    return str(words()["label"]).format(
+        table=known.get("title", table.key), row=words()["joiner"].join(place), column=header
     )

