@@ -152,12 +152,12 @@ def measure_alone(collected: Collected, collecting: float) -> float:
     cost = {}
     with tempfile.TemporaryDirectory() as folder:
         # the first pays for what is imported and cached
-        write_files(largest["county"], Path(folder))
+        write_files(largest["county"], Path(folder), collected.sources.of(largest["county"].edition))
         for level, figures in largest.items():
             taken = []
             for _ in range(3):
                 started = time.monotonic()
-                write_files(figures, Path(folder))
+                write_files(figures, Path(folder), collected.sources.of(figures.edition))
                 taken.append(time.monotonic() - started)
             share = collecting * len(figures.figures) / collected.checked
             cost[level] = statistics.median(taken) + share
