@@ -34,9 +34,7 @@ BESIDE_HEIGHT_MM = 50
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def add_chart(
-    document: DocxDocument, spec: ChartSpec, number: int, width_mm: float, height_mm: float | None = None
-) -> str:
+def add_chart(document: DocxDocument, spec: ChartSpec, number: int, width_mm: float, height_mm: float) -> str:
     """Put ``spec`` into the document as chart ``number`` (1-based, unique); returns the run that draws it in line."""
     package = document.part.package
     assert package is not None
@@ -49,17 +47,17 @@ def add_chart(
     # `blob` is what python-docx writes out for a part it does not understand.
     chart_part._blob = etree.tostring(space, xml_declaration=True, encoding="UTF-8", standalone=True)
     relation = document.part.relate_to(chart_part, RELATIONSHIP_TYPE.CHART)
-    height = height_mm or _height_mm(spec)
     return (
         '<w:r><w:drawing><wp:inline distT="0" distB="0" distL="0" distR="0">'
-        f'<wp:extent cx="{int(width_mm * _EMU_PER_MM)}" cy="{int(height * _EMU_PER_MM)}"/>'
+        f'<wp:extent cx="{int(width_mm * _EMU_PER_MM)}" cy="{int(height_mm * _EMU_PER_MM)}"/>'
         f'<wp:docPr id="{1000 + number}" name="chart{number}" descr={quoteattr(spec.caption)}/><wp:cNvGraphicFramePr/>'
         f'<a:graphic><a:graphicData uri="{_C}"><c:chart r:id="{relation}"/></a:graphicData></a:graphic>'
         "</wp:inline></w:drawing></w:r>"
     )
 
 
-def _height_mm(spec: ChartSpec) -> float:
+def height_mm(spec: ChartSpec) -> float:
+    """Height of a chart over the whole line, by the number of its bars."""
     legend = 6 if len(spec.series) > 1 else 0
     if spec.shape == "bars":
         return 6 + legend + (1.5 + 2.6 * len(spec.series)) * len(spec.categories)
@@ -156,7 +154,7 @@ def _lines(space: etree._Element, spec: ChartSpec) -> None:
         for tag in ("invertIfNegative", "dLbls", "spPr"):
             for old in drawn.findall(f"{{{_C}}}{tag}"):
                 drawn.remove(old)
-        look, hidden, right = _line_parts(COLOURS[at], number_format(series), spec.axis_tops)
+        look, hidden, right = _line_parts(COLOURS[at], number_format(series), spec.line_range)
         place = drawn.index(drawn.find(f"{{{_C}}}tx")) + 1
         for offset, child in enumerate(list(look)):
             drawn.insert(place + offset, child)
@@ -175,8 +173,9 @@ def _lines(space: etree._Element, spec: ChartSpec) -> None:
             hidden.addnext(right)
 
 
-def _line_parts(colour: str, form: str, tops: tuple[float, float] | None) -> list[etree._Element]:
+def _line_parts(colour: str, form: str, ends: tuple[float, float]) -> list[etree._Element]:
     """Look of a line, and the two axes of the second scale."""
     template = Template((_TEMPLATES / "second_axis.xml").read_text(encoding="utf-8"))
-    filled = template.substitute(colour=colour, top=tops[1] if tops else 0, format=form.replace('"', "&quot;"))
+    words = {"colour": colour, "low": f"{ends[0]:.4f}", "top": f"{ends[1]:.4f}", "format": form.replace('"', "&quot;")}
+    filled = template.substitute(words)
     return list(etree.fromstring(filled.encode(), etree.XMLParser(remove_blank_text=True)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ FOLDED_ROWS = 8
 LABEL_CHARACTERS = 14
 # Labels no longer than this stand in the middle of their column.
 SHORT_LABEL = 4
+# Over and under the lines of a cell, with its rule.
+_ROW_SPACE_PT = 3.5
 _SIDES = ("top", "left", "bottom", "right", "insideH", "insideV")
 _WORD = re.compile(r"[!-~]+")
 _BORDERS = "".join(f'<w:{side} w:val="single" w:sz="4" w:space="0" w:color="000000"/>' for side in _SIDES)
@@ -38,6 +41,7 @@ class Grid:
         numeric: whether a column holds figures; they stand to the right and are never broken.
         weights: wanted shares of the width, by column.
         strong: (row, column) of the cells of totals.
+        is_whole: never over two pages, whatever its length.
     """
 
     header: tuple[str, ...]
@@ -45,6 +49,13 @@ class Grid:
     numeric: tuple[bool, ...]
     weights: tuple[int, ...]
     strong: Set[tuple[int, int]] = frozenset()
+    is_whole: bool = False
+
+    @property
+    def kept(self) -> int:
+        """How many rows of the body stay together with the header, and as many at the end."""
+        count = len(self.body)
+        return count if self.is_whole or count <= 2 * ROWS_AT_BREAK else ROWS_AT_BREAK
 
     def xml(self, width_mm: float = TEXT_WIDTH_MM, *, has_note: bool = False) -> str:
         """``w:tbl`` of ``width_mm``.
@@ -63,6 +74,19 @@ class Grid:
             f'<w:tblLayout w:type="fixed"/><w:tblCellMar>{margins}</w:tblCellMar></w:tblPr>'
             f"<w:tblGrid>{columns}</w:tblGrid>{''.join(rows)}</w:tbl>"
         )
+
+    def heights(self, width_mm: float = TEXT_WIDTH_MM) -> list[float]:
+        """Heights of the rows in points, the header's first."""
+        widths, size = self.fit(width_mm)
+        rooms = [(width - 2 * CELL_MARGIN_TWIPS) / TWIPS_PER_PT for width in widths]
+        head = max(
+            len(wording.header_lines(title, room / size)) for title, room in zip(self.header, rooms, strict=True)
+        )
+        lines = [head] + [
+            max(math.ceil(text_width(text, size) / room) for text, room in zip(row, rooms, strict=True))
+            for row in self.body
+        ]
+        return [max(count, 1) * line_pt(size) + _ROW_SPACE_PT for count in lines]
 
     def fit(self, width_mm: float = TEXT_WIDTH_MM) -> tuple[list[int], float]:
         """Column widths in twips that fill ``width_mm``, and the largest type size at which no number breaks.
@@ -110,7 +134,7 @@ class Grid:
     def _row(self, at: int, widths: Sequence[int], size: float, *, has_note: bool) -> str:
         cells, count = self.body[at], len(self.body)
         # Kept with the next row: the first rows with the header, the last ones with each other and with the note.
-        keeps = has_note if at == count - 1 else at + 1 < ROWS_AT_BREAK or at + 1 > count - ROWS_AT_BREAK
+        keeps = has_note if at == count - 1 else at + 1 < self.kept or at + 1 > count - self.kept
         parts = wording.spans(cells, self.numeric, wording.spanning_absences())
         if len(parts) > 2 and not cells[0] and (at, 0) in self.strong:
             parts = [(0, 2), *parts[2:]]  # 合计 across the columns of city and county
@@ -131,6 +155,11 @@ class Grid:
         return "center" if is_short else "left"
 
 
+def line_pt(size: float) -> float:
+    """Height of a line of a cell: fixed, since programs and substitute faces differ in what a single line is."""
+    return round(size * 4 / 3, 1)
+
+
 def grid_of(table: Table) -> Grid:
     """The grid of a report's table; a long one of two columns is set in two halves."""
     entry = texts()["tables"][table.key]
@@ -141,7 +170,7 @@ def grid_of(table: Table) -> Grid:
     strong = {(at, column) for at, row in enumerate(table.rows) if row.is_total for column in range(len(header))}
     if len(header) == 2 and len(body) > FOLDED_ROWS:
         halves, strong = fold(body, sum(1 for row in table.rows if row.is_total))
-        return Grid(header * 2, tuple(tuple(row) for row in halves), numeric * 2, weights * 2, strong)
+        return Grid(header * 2, tuple(tuple(row) for row in halves), numeric * 2, weights * 2, strong, is_whole=True)
     return Grid(header, body, numeric, weights, strong)
 
 
@@ -171,11 +200,13 @@ def _cell(
     text: str, width: int, span: int, size: float, *, style: str, keeps: bool, side: str = "", fill: str = ""
 ) -> str:
     own_size = None if size == SIZES_PT[0] else size
+    spacing = f'w:line="{int(line_pt(size) * TWIPS_PER_PT)}" w:lineRule="exact"' if own_size else ""
     # An empty line is as high as its paragraph mark, whose type is the style's.
     content = run(text, size=own_size) if text else ""
+    content = paragraph(content, style, keep_next=keeps, spacing=spacing, side=side)
     return (
         f'<w:tc><w:tcPr><w:tcW w:w="{width}" w:type="dxa"/>'
         + (f'<w:gridSpan w:val="{span}"/>' if span > 1 else "")
         + (f'<w:shd w:val="clear" w:color="auto" w:fill="{fill}"/>' if fill else "")
-        + f'<w:vAlign w:val="center"/></w:tcPr>{paragraph(content, style, keep_next=keeps, side=side)}</w:tc>'
+        + f'<w:vAlign w:val="center"/></w:tcPr>{content}</w:tc>'
     )
