@@ -166,6 +166,10 @@ def mart_rows(
         posts=_posts(current),
         training=_training(current),
         subsidies=_subsidies({row["county"] for row in current}, seed),
+        alerts=_alerts({row["county"] for row in current}),
+        targets=_targets(listed, {row["county"] for row in current}),
+        performance=_performance(_submissions(listed, period, absent.get(period, set()), refused, late)),
+        findings=_findings([one for one in listed if one["region_code"] not in absent.get(period, set())]),
         definitions=_definitions(),
     )
 
@@ -387,6 +391,145 @@ def _subsidies(counties: set[str], seed: int) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def _alerts(counties: set[str]) -> list[dict[str, Any]]:
+    rules = (
+        ("review_working_days", "受理到审核完成不超过30个工作日", 3),
+        ("advance_share", "预支不超过补贴标准的20%", 7),
+    )
+    return [
+        {"county_code": county, "rule": rule, "rule_zh": words, "severity": "alert", "alerts": 1 + place % 2}
+        for place, county in enumerate(sorted(counties))
+        for rule, words, every in rules
+        if place % every == 0
+    ]
+
+
+TARGETS = (
+    # indicator, series, unit, target, done, status; 1000 of 1250 working days have passed
+    ("累计培训", "八桂家政", "人次", 250000, 210000, "on_schedule"),
+    ("累计培训", "八桂建工", "人次", 100000, 61250, "behind"),
+    ("带动就业创业", None, "人次", 600000, 612000, "done"),
+    ("自治区级劳务品牌龙头企业", None, "家", 60, 22, "behind"),
+    ("自治区级劳务品牌专家工作室", None, "个", 30, None, "not_reported"),
+)
+
+
+def _targets(listed: list[dict[str, str]], covered: set[str]) -> list[dict[str, Any]]:
+    """Five of the province (the fourth known by half only when half the counties sent), one of each place."""
+    rows = []
+    for number, (indicator, series, unit, target, done, status) in enumerate(TARGETS):
+        rows.append(
+            _target("450000", "广西壮族自治区", f"t{number}", indicator, series, unit, target, done, status)
+            | {"projected_value": Decimal(done) * 1250 / 1000 if done is not None and status != "done" else None}
+        )
+    places = {one["city_code"]: one["city_name"] for one in listed}
+    places |= {one["region_code"]: one["reporter_name"] for one in listed}
+    for code, name in sorted(places.items()):
+        held = code in covered or any(one[:4] == code[:4] for one in covered if code.endswith("00"))
+        status = "done" if held else "not_reported"
+        rows.append(
+            _target(code, name, "meeting", "指挥部月调度", None, "次/月", 1, 1 if held else None, status)
+            | {"basis": "monthly", "is_scheduled": False, "elapsed_working_days": 22, "window_working_days": 22}
+        )
+    return sorted(rows, key=lambda row: row["region_code"])
+
+
+def _target(
+    code: str,
+    name: str,
+    target_id: str,
+    indicator: str,
+    series: str | None,
+    unit: str,
+    target: int,
+    done: int | None,
+    status: str,
+) -> dict[str, Any]:
+    return {
+        "region_code": code,
+        "region_name": name,
+        "level": "province" if code == "450000" else "city" if code.endswith("00") else "county",
+        "target_id": target_id,
+        "document_no": "桂政办发〔2021〕141号",
+        "clause": "二",
+        "indicator_zh": indicator,
+        "group_zh": series,
+        "basis": "cumulative",
+        "bound": "min",
+        "unit": unit,
+        "target_value": Decimal(target),
+        "done_value": None if done is None else Decimal(done),
+        "missing_reason": "not_reported" if done is None else None,
+        "window_working_days": 1250,
+        "elapsed_working_days": 1000,
+        "is_scheduled": done is not None,
+        "projected_value": None,
+        "status": status,
+    }
+
+
+def _performance(submissions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Reporters by on-time rate, then first-pass rate, then fewest findings; each ledger has 1,000 cells a form."""
+    grouped: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in submissions:
+        grouped[row["reporter_code"]].append(row)
+    rows = []
+    for code, forms in grouped.items():
+        sent = [form for form in forms if form["is_received"]]
+        rows.append(
+            {
+                "reporter_code": code,
+                "county_code": forms[0]["county_code"],
+                "city_code": forms[0]["city_code"],
+                "expected_forms": len(forms),
+                "received_forms": len(sent),
+                "on_time_forms": sum(form["is_on_time"] for form in forms),
+                "accepted_forms": sum(form["is_accepted"] for form in forms),
+                "first_pass_forms": sum(form["is_first_pass"] for form in forms),
+                "findings": sum(form["findings_e"] + form["findings_r"] + form["findings_w"] for form in sent)
+                if sent
+                else None,
+                "cells_read": 1000 * len(sent) or None,
+                "cells_filled": 900 * len(sent) or None,
+                "is_accepted": all(form["is_accepted"] for form in forms),
+            }
+        )
+
+    def merit(row: dict[str, Any]) -> tuple[int, int, int]:
+        return -row["on_time_forms"], -row["first_pass_forms"], row["findings"]
+
+    complete = [row for row in rows if row["is_accepted"]]
+    for row in rows:
+        row["rank"] = 1 + sum(merit(other) < merit(row) for other in complete) if row["is_accepted"] else None
+        row["ranked_reporters"] = len(complete)
+    return rows
+
+
+def _findings(senders: list[dict[str, str]]) -> list[dict[str, Any]]:
+    kinds = (
+        ("R", "R-USC-001", "统一社会信用代码校验码不符", "C", 5),
+        ("W", "W-VAL-020", "数字以文本保存", "I", 2),
+        ("E", "E-HDR-001", "找不到表头", None, 9),
+    )
+    return [
+        {
+            "reporter_code": one["reporter_code"],
+            "county_code": one["region_code"],
+            "form": "enterprise_status",
+            "code": code,
+            "severity": severity,
+            "rule": rule,
+            "sheet": "企业情况表",
+            "source_row": 10 + place if column else None,
+            "cell": f"{column}{10 + place}" if column else None,
+            "further_findings": 0,
+        }
+        for place, one in enumerate(senders)
+        for severity, code, rule, column, every in kinds
+        if place % every == 0
+    ]
 
 
 def _definitions() -> list[dict[str, Any]]:

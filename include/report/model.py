@@ -21,17 +21,25 @@ Unit = Literal[
     "forms",
     "claims",
     "findings",
+    "alerts",
+    "targets",
     "rank",
     "rate",
     "change",
     "points",
     "yuan",
+    "amount",
+    "estimate",
+    "per_thousand",
     "days",
     "names",
+    "state",
     "instant",
 ]
 # Why a value is absent. A blank is never printed as 0, and the reader is told which kind of blank it is.
-Absence = Literal["not_received", "refused", "previous_zero", "previous_missing", "undefined"]
+Absence = Literal[
+    "not_received", "refused", "previous_zero", "previous_missing", "not_comparable", "not_additive", "undefined"
+]
 
 
 UNCLASSIFIED = frozenset({"00", "0-00-00-00", "unclassified"})
@@ -50,7 +58,7 @@ class Figure:
         key: ``scope[.code].measure[.variant]``, e.g. ``city.450700.shortage_now`` or
             ``region.headcount.change_lfl``; the same key in every issue.
         value: ``int`` for counts, ``Decimal`` for money (元) and ratios (0.0525 is 5.25 %), a tuple for names,
-            an aware ``datetime`` for instants, ``None`` when there is no figure.
+            an aware ``datetime`` for instants, a word of ``labels`` for states, ``None`` when there is no figure.
         unit: see ``numbers.py`` for the words printed.
         absence: why ``value`` is ``None``.
     """

@@ -18,7 +18,16 @@ RATIO_DIGITS = 1
 WAN = Decimal(10000)
 _ZONE = ZoneInfo(TIME_ZONE)
 # Decimal places of the printed form, in the printed unit (percent for ratios, 元 for money in tables).
-_PLACES: dict[Unit, int] = {"rate": RATIO_DIGITS, "change": RATIO_DIGITS, "points": RATIO_DIGITS, "yuan": 2, "days": 1}
+_PLACES: dict[Unit, int] = {
+    "rate": RATIO_DIGITS,
+    "change": RATIO_DIGITS,
+    "points": RATIO_DIGITS,
+    "yuan": 2,
+    "amount": 2,
+    "estimate": 0,
+    "per_thousand": 2,
+    "days": 1,
+}
 _RATIOS: frozenset[Unit] = frozenset({"rate", "change", "points"})
 
 
@@ -49,6 +58,8 @@ def printed_value(value: Any, unit: Unit) -> Any:
         return tuple(value)
     if unit == "instant":
         return local_instant(value)
+    if unit == "state":
+        return value
     if unit in _RATIOS:
         return percent(value)
     return rounded(value, _PLACES.get(unit, 0)) if unit in _PLACES else Decimal(value)
@@ -79,9 +90,16 @@ def table_text(figure: Figure, absences: dict[str, str]) -> str:
         return instant_text(value)
     if figure.unit in ("rate", "change"):
         return f"{value}%"
-    if figure.unit == "points":
+    if figure.unit in ("points", "state"):
         return f"{value}"
+    if figure.unit == "amount":
+        return f"{trimmed(value):,f}"
     return f"{value:,}"
+
+
+def trimmed(value: Decimal) -> Decimal:
+    """Without zeros after the decimal point: what is counted in whole pieces is printed so."""
+    return value.quantize(Decimal(1)) if value == value.to_integral_value() else value.normalize()
 
 
 def instant_text(value: datetime) -> str:
@@ -105,6 +123,8 @@ def plain_text(figure: Figure) -> str:
         return instant_text(value)
     if figure.unit == "yuan":
         return f"{rounded(Decimal(str(figure.value)) / WAN, 2)}"
+    if figure.unit == "amount":
+        return f"{trimmed(value):f}"
     if figure.unit == "days":
         return f"{value.normalize():f}"
     if figure.unit in _RATIOS:

@@ -14,12 +14,26 @@ from typing import Any
 
 import psycopg
 
-from include.report.figures.rows import TREND_MONTHS, shift_period
+from include.report.figures.rows import PROGRESS_MONTHS, TREND_MONTHS, shift_period
 from include.report.model import Edition, Figure, ReportFigures, edition_key
 from include.report.numbers import printed_value
 
 _SQL = Path(__file__).parent / "sql" / "reconcile"
-_QUERIES = ("reporting", "names", "cutoff", "enterprises", "trend", "posts", "training", "subsidies")
+_QUERIES = (
+    "reporting",
+    "names",
+    "cutoff",
+    "enterprises",
+    "trend",
+    "posts",
+    "training",
+    "subsidies",
+    "alerts",
+    "targets",
+    "ranking",
+    "ranking_names",
+    "findings",
+)
 # A member of these that exists in raw must have its line in the report: (prefix, measure that every line has).
 _COMPLETE = (
     ("industry.", ".shortage_now"),
@@ -27,6 +41,9 @@ _COMPLETE = (
     ("size.", ".shortage_now"),
     ("training_", ".needed"),
     ("subsidy_", ".claims"),
+    ("alert.", ".alerts"),
+    ("target.", ".state"),
+    ("finding.", ".open"),
 )
 _SHOWN_MISMATCHES = 12
 _SHOWN_OF_ONE = 4
@@ -79,8 +96,10 @@ class ReconciliationFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Recomputed:
+    """A value; or without one a word: why a comparison has none, or what a state is called."""
+
     value: Any
-    absence: str | None = None
+    word: str | None = None
 
 
 def reconcile(conn: psycopg.Connection, figures: ReportFigures) -> Reconciliation:
@@ -111,17 +130,18 @@ def recompute(
         "period_before_previous": shift_period(period, -2),
         "period_year_ago": shift_period(period, -12),
         "trend_from": shift_period(period, 1 - TREND_MONTHS),
+        "progress_from": shift_period(period, 1 - PROGRESS_MONTHS),
         "editions": list(chosen),
     }
     found: dict[Edition, dict[str, Recomputed]] = {edition: {} for edition in chosen.values()}
     with _hash_joins(conn):
         for name in _QUERIES:
             statement = (_SQL / f"{name}.sql").read_text(encoding="utf-8")
-            for edition, key, value, *absence in conn.execute(statement.encode(), parameters):
+            for edition, key, value, *word in conn.execute(statement.encode(), parameters):
                 values = found[chosen[edition]]
                 if key in values:
                     raise ValueError(f"sql/reconcile/{name}.sql gives {key} of {edition} a second time")
-                values[key] = Recomputed(tuple(value) if isinstance(value, list) else value, *absence)
+                values[key] = Recomputed(tuple(value) if isinstance(value, list) else value, *word)
     return found
 
 
@@ -139,11 +159,12 @@ def compare(figures: ReportFigures, recomputed: Mapping[str, Recomputed]) -> Rec
     mismatches = []
     for key, figure in figures.figures.items():
         other = recomputed.get(key, Recomputed(None))
-        printed, expected = printed_value(figure.value, figure.unit), printed_value(other.value, figure.unit)
+        recomputed_value = other.word if figure.unit == "state" else other.value
+        printed, expected = printed_value(figure.value, figure.unit), printed_value(recomputed_value, figure.unit)
         if printed != expected:
             mismatches.append(Mismatch(key, printed, expected))
-        elif printed is None and _reason(figure) != (other.absence or _reason(figure)):
-            mismatches.append(Mismatch(key, figure.absence, other.absence))
+        elif printed is None and _reason(figure) != (other.word or _reason(figure)):
+            mismatches.append(Mismatch(key, figure.absence, other.word))
     for key, other in recomputed.items():
         is_member = any(key.startswith(prefix) and key.endswith(measure) for prefix, measure in _COMPLETE)
         if is_member and key not in figures.figures:

@@ -175,7 +175,7 @@ def grid_of(table: Table) -> Grid:
 
 
 def _is_number(cell: str | Figure) -> bool:
-    return isinstance(cell, Figure) and cell.unit not in ("names", "instant")
+    return isinstance(cell, Figure) and cell.unit not in ("names", "instant", "state")
 
 
 def fold(body: Sequence[Sequence[str]], totals: int) -> tuple[list[list[str]], set[tuple[int, int]]]:

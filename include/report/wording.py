@@ -103,15 +103,24 @@ def maturity_text(figures: ReportFigures) -> str:
 def cell_text(cell: str | Figure) -> str:
     """A table cell as printed: a figure by its unit, a label by ``texts.yaml``, any other text as it is."""
     if isinstance(cell, Figure):
+        if cell.unit == "state":
+            return state_text(cell)
         return table_text(cell, texts()["absences"])
     if cell.startswith("period."):
         return month_text(cell.removeprefix("period."))
     return str(texts()["labels"].get(cell, cell))
 
 
+def state_text(figure: Figure) -> str:
+    """The word for a state, e.g. ``达到时序进度``."""
+    return str(texts()["labels"][f"state.{figure.value}"])
+
+
 def with_unit(figure: Figure) -> str:
     """A figure in running text with its unit (money in 万元)."""
     units = texts()["units"]
+    if figure.unit == "state":
+        return state_text(figure)
     if figure.unit in ("rate", "change"):
         return f"{_signed(figure)}%"
     if figure.unit == "yuan":
@@ -129,7 +138,7 @@ def comparison(figure: Figure, phrases: str) -> str:
 
     Args:
         figure: of unit ``change`` or ``points``.
-        phrases: entry of ``phrases`` in ``texts.yaml`` (``change``, ``plain_change``, ``points``).
+        phrases: entry of ``phrases`` in ``texts.yaml`` (``change``, ``plain_change``, ``points``, ``yoy``).
     """
     words = texts()["phrases"]
     if figure.value is None:
@@ -145,6 +154,9 @@ def comparison(figure: Figure, phrases: str) -> str:
 
 
 _SAME = "same as "
+_LIMITS = ("below ", "above ")
+# Targets of which the text says how little of them is done.
+_LAGGING = frozenset({"behind", "unmet", "overdue"})
 
 
 def holds(condition: Mapping[str, str] | None, figures: ReportFigures) -> bool:
@@ -163,6 +175,11 @@ def holds(condition: Mapping[str, str] | None, figures: ReportFigures) -> bool:
             continue
         if not isinstance(value, (int, Decimal)):
             return False
+        if state.startswith(_LIMITS):
+            side, limit = state.split()
+            if not (value < Decimal(limit) if side == "below" else value > Decimal(limit)):
+                return False
+            continue
         if not {"positive": value > 0, "zero": value == 0, "negative": value < 0}[state]:
             return False
     return True
@@ -210,7 +227,7 @@ def _place(name: str, style: str | None, figures: ReportFigures) -> str | None:
     figure = figures.get(name)
     if figure is None:
         return None
-    if style in ("change", "plain_change", "points"):
+    if style in ("change", "plain_change", "points", "yoy"):
         return comparison(figure, style)
     if figure.value is None or figure.value == ():
         return None
@@ -228,7 +245,7 @@ def _annex_mark(table: str, figures: ReportFigures) -> str | None:
 
 
 def _listing(name: str, style: str, figures: ReportFigures) -> str | None:
-    """``柳州市1200人、南宁市900人``: the largest rows of a column, or each row above 0 in table order.
+    """``柳州市1200人、南宁市900人``: the largest rows of a column, each row above 0 in table order, or the lagging.
 
     未归类 is no industry, occupation or item, so it is never among the largest.
     """
@@ -244,8 +261,17 @@ def _listing(name: str, style: str, figures: ReportFigures) -> str | None:
             continue
         if "rank" in table.columns and row.cells[table.columns.index("rank")].value is None:  # type: ignore[union-attr]
             continue
+        if style.startswith("lagging") and not _lags(table, row):
+            continue
         ranked.append((cell_text(row.cells[label_at]), figure))
-    ranked = [pair for pair in ranked if pair[1].value]
+    if style.startswith("lagging"):
+        ranked = sorted(ranked, key=lambda pair: (pair[1].value, pair[1].key))
+        ranked = ranked[: int(style.removeprefix("lagging"))]
+    else:
+        ranked = [pair for pair in ranked if pair[1].value]
+    if style.startswith("quoted"):
+        style = f"top{style.removeprefix('quoted') or len(ranked)}"
+        ranked = [(str(texts()["phrases"]["quoted"]).format(label=label), figure) for label, figure in ranked]
     if style.startswith("top"):
         known = [pair for pair in ranked if not is_unclassified(pair[1].key)]
         ranked = sorted(known, key=lambda pair: (-pair[1].value, pair[1].key))  # type: ignore[operator]
@@ -258,6 +284,26 @@ def _listing(name: str, style: str, figures: ReportFigures) -> str | None:
     return str(words["joiner" if is_plain else "strong_joiner"]).join(
         label + with_unit(figure) for label, figure in ranked
     )
+
+
+def _lags(table: Table, row: Row) -> bool:
+    state = row.cells[table.columns.index("state")]
+    return isinstance(state, Figure) and state.value in _LAGGING
+
+
+def problems(figures: ReportFigures, part: str) -> list[str]:
+    """The numbered sentences of 存在问题 (``part`` is ``problem``) or of 下一步工作 (``step``), by the rules that hold.
+
+    A step stands only where its problem does.
+    """
+    found = []
+    for rule in texts()["problems"]:
+        said = sentence({**rule, "text": rule["problem"]}, figures)
+        step = sentence({**rule, "text": rule["step"]}, figures) if said else None
+        text = said if part == "problem" else step
+        if text and text not in found:
+            found.append(text)
+    return [f"{number}. {text}" for number, text in enumerate(found, start=1)]
 
 
 def paragraph(entries: Sequence[Mapping[str, Any]], figures: ReportFigures) -> str:
@@ -307,13 +353,20 @@ def _section_blocks(entries: Sequence[Mapping[str, Any]], figures: ReportFigures
         if "subtitle" in entry:
             pending = entry["subtitle"]
             continue
-        found = _block(entry, figures)
-        if found is None:
-            continue
-        if pending is not None:
-            yield Heading(2, f"（{_NUMERALS[number]}）{pending}")
-            number += 1
-            pending = None
+        for found in _blocks_of(entry, figures):
+            if pending is not None:
+                yield Heading(2, f"（{_NUMERALS[number]}）{pending}")
+                number += 1
+                pending = None
+            yield found
+
+
+def _blocks_of(entry: Mapping[str, Any], figures: ReportFigures) -> Iterator[Block]:
+    if "rules" in entry:
+        yield from map(Paragraph, problems(figures, entry["rules"]))
+        return
+    found = _block(entry, figures)
+    if found is not None:
         yield found
 
 

@@ -118,6 +118,10 @@ def small(**changes: Any) -> ReportFigures:
         "posts": [],
         "training": [],
         "subsidies": [],
+        "alerts": [],
+        "targets": [],
+        "performance": [],
+        "findings": [],
         "definitions": [],
     }
     return assemble(MartRows(**(content | changes)), "2026-03")

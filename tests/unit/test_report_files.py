@@ -64,6 +64,8 @@ def allowed(figures: ReportFigures) -> set[str]:
                 found |= numbers(instant_text(figure.value))  # type: ignore[arg-type]
             if isinstance(figure.value, int):
                 found |= {str(abs(figure.value))}
+    for table in figures.tables.values():  # names: of documents and clauses, of codes, of cells
+        found |= numbers(" ".join(cell for row in table.rows for cell in row.cells if isinstance(cell, str)))
     return found | numbers(str(wording.texts())) | numbers(str(wording.definitions(figures))) | {"2026", "4"}
 
 

@@ -185,9 +185,19 @@ def test_the_title_follows_the_blanks_and_bears_the_month(document: Any, figures
 
 def test_headings_are_numbered_by_level(document: Any) -> None:
     first = [p.text for p in document.paragraphs if p.style.name == "Heading 1"]
-    assert first[:5] == ["一、报送情况", "二、总体情况", "三、缺工情况", "四、培训需求", "五、补贴发放"]
+    assert first == [
+        "一、报送情况",
+        "二、总体情况",
+        "三、缺工情况",
+        "四、培训需求",
+        "五、补贴发放",
+        "六、目标进度",
+        "七、通报",
+        "八、存在问题和下一步工作",
+    ]
     second = [p.text for p in document.paragraphs if p.style.name == "Heading 2"]
-    assert second[0] == "（一）当期生产缺工" and "（七）扩大产能后预计缺工" in second
+    assert second[0] == "（一）当期生产缺工" and second[6] == "（七）扩大产能后预计缺工"
+    assert second[7:] == ["（一）存在问题", "（二）下一步工作"]
 
 
 def test_the_corrections_stand_before_the_first_section(figures: ReportFigures) -> None:
@@ -210,7 +220,8 @@ def test_the_corrections_stand_before_the_first_section(figures: ReportFigures) 
 def test_the_annexes_are_listed_and_cited_by_the_number_they_have(figures: ReportFigures, document: Any) -> None:
     text = paragraphs(document)
     numbered = [one["title"] for one in wording.annexes(figures)]
-    listed = [one.removeprefix("附件：") for one in text if re.match(r"(附件：)?\d+\. ", one)]
+    start = next(at for at, one in enumerate(text) if one.startswith("附件："))
+    listed = [one.removeprefix("附件：") for one in text[start : start + len(numbered)]]
     assert listed == [f"{number}. {title}" for number, title in enumerate(numbered, start=1)]
     marks = [at for at, one in enumerate(text) if re.fullmatch(r"附件\d+", one)]
     assert [text[at + 1] for at in marks] == numbered
@@ -226,7 +237,7 @@ def test_nothing_of_today_is_in_the_file(written: bytes) -> None:
         core = package.read("docProps/core.xml").decode()
         books = [name for name in package.namelist() if name.endswith(".xlsx")]
         inner = [zipfile.ZipFile(io.BytesIO(package.read(name))).read("docProps/core.xml").decode() for name in books]
-    assert len(inner) == 7
+    assert len(inner) == 8
     for text in (core, *inner):
         assert set(re.findall(r"\d{4}-\d\d-\d\dT[\d:]*", text)) == {"2026-05-08T02:52:00"}
 
@@ -291,6 +302,7 @@ def test_charts_are_native_and_carry_their_workbook(figures: ReportFigures, writ
         "当期生产缺工人数居前的岗位（职业）（人）",
         "分类型培训需求和已培训人数（人）",
         "分项目补贴审核和拨付金额（万元）",
+        "目标完成率与时序进度（%）",
     ]
     _, cells = drawn["各市当期生产缺工人数（人）"]
     wanted = [

@@ -140,7 +140,9 @@ def test_every_table_and_label_has_its_words() -> None:
         assert len(entry["widths"]) == len(table.columns), table.key
         assert table.key in words["workbook"]["sheets"], table.key
         for row in table.rows:
-            for cell in row.cells:
+            for column, cell in zip(table.columns, row.cells, strict=True):
+                if column in ("code", "cell"):  # as the catalogue and the workbook have them
+                    continue
                 assert not (isinstance(cell, str) and wording.cell_text(cell).isascii() and cell), (table.key, cell)
 
 

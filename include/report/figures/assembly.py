@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import psycopg
 
-from include.report.figures import overview, reporting, shortage, subsidies, training
+from include.report.figures import findings, overview, ranking, reporting, shortage, subsidies, targets, training
 from include.report.figures.places import PROVINCE, Places, editions_of
 from include.report.figures.rows import MartRows, NoSuchPeriod, read_marts, shift_period
 from include.report.figures.sheet import Sheet
@@ -26,6 +26,10 @@ _SECTIONS: tuple[Callable[[Sheet], list[Table]], ...] = (
     shortage.trend,
     training.training,
     subsidies.subsidies,
+    subsidies.alerts,
+    targets.targets,
+    ranking.ranking,
+    findings.open_findings,
 )
 
 

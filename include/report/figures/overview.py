@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from include.report.figures.rows import RowDict
 from include.report.figures.sheet import Sheet, change_between, of
 from include.report.model import Row, Table
 
+MEASURES = ("headcount", "workers", "skilled", "high_skilled", "shortage_now")
 SKILL_LEVELS = ("junior", "intermediate", "senior", "technician", "senior_technician", "master", "chief")
 
 
@@ -20,7 +22,7 @@ def overview(sheet: Sheet) -> list[Table]:
     sheet.put("region.net_hired", net, "persons")
 
     lines = []
-    for measure in ("headcount", "workers", "skilled", "high_skilled", "shortage_now"):
+    for measure in MEASURES:
         column = f"{measure}_persons"
         value = sheet.measure(scope, measure, row, column, "persons", "not_received")
         base = None if row is None or not row["lfl_reporters"] else row[f"lfl_previous_{column}"]
@@ -39,6 +41,7 @@ def overview(sheet: Sheet) -> list[Table]:
     sheet.points("region.high_skilled_share", row, "high_skilled_persons", ("skilled_persons",))
     table = Table("overview", ("name", "value", "lfl", "lfl_previous", "change_lfl", "change_plain"), tuple(lines))
 
+    tables = [table, *_year_on_year(sheet, row)]
     skills = []
     total = of(row, "skilled_persons")
     for level in SKILL_LEVELS:
@@ -48,4 +51,25 @@ def overview(sheet: Sheet) -> list[Table]:
         skills.append(Row((f"skill.{level}", count, share)))
     whole = sheet.share("region.skilled.share", total, total, "not_received")
     skills.append(Row(("total", sheet.figures["region.skilled"], whole), is_total=True))
-    return [table, Table("skill_structure", ("name", "value", "share"), tuple(skills))]
+    return [*tables, Table("skill_structure", ("name", "value", "share"), tuple(skills))]
+
+
+def _year_on_year(sheet: Sheet, row: RowDict | None) -> list[Table]:
+    """同比 of the reporters accepted now and a year ago; nothing is said where there are none."""
+    if row is None or not row.get("lfl_yoy_reporters"):
+        return []
+    lines = []
+    for measure in MEASURES:
+        now, ago = row[f"lfl_yoy_{measure}_persons"], row[f"lfl_year_ago_{measure}_persons"]
+        value, _ = change_between(now, ago)
+        lines.append(
+            Row(
+                (
+                    f"measure.{measure}",
+                    sheet.put(f"region.{measure}.yoy", now, "persons"),
+                    sheet.put(f"region.{measure}.year_ago", ago, "persons"),
+                    sheet.put(f"region.{measure}.change_yoy", value, "change"),
+                )
+            )
+        )
+    return [Table("year_on_year", ("name", "value", "year_ago", "change_yoy"), tuple(lines))]

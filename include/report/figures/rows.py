@@ -1,4 +1,4 @@
-"""Mart rows of one period: read once, for every edition."""
+"""Mart rows of one period (and the open findings of the ledger): read once, for every edition."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import psycopg
 from psycopg.rows import dict_row
 
 TREND_MONTHS = 13
+#: Months in which a reporter has once told of a target, and is silent when it no longer does.
+PROGRESS_MONTHS = 12
 _SQL = Path(__file__).parents[1] / "sql" / "figures"
 
 RowDict = Mapping[str, Any]
@@ -36,6 +38,10 @@ class MartRows:
     posts: Sequence[RowDict]
     training: Sequence[RowDict]
     subsidies: Sequence[RowDict]
+    alerts: Sequence[RowDict]
+    targets: Sequence[RowDict]
+    performance: Sequence[RowDict]
+    findings: Sequence[RowDict]
     definitions: Sequence[RowDict]
 
 

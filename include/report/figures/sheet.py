@@ -13,7 +13,9 @@ from include.report.model import Absence, Edition, Figure, FigureValue, Unit
 from include.report.numbers import ratio
 
 SUMMARY_FORM = "enterprise_status"
-_DECIMALS: frozenset[Unit] = frozenset({"rate", "change", "points", "yuan", "days"})
+_DECIMALS: frozenset[Unit] = frozenset(
+    {"rate", "change", "points", "yuan", "amount", "estimate", "per_thousand", "days"}
+)
 
 
 def of(row: RowDict | None, column: str) -> Any:

@@ -196,21 +196,26 @@ def persistent_shortage(sheet: Sheet) -> list[Table]:
     measures = ("short_enterprises", "persistently_short_enterprises", "persistent_shortage_persons")
     everything = {name: total(row[name] for row in sheet.rows.persistent) for name in measures}
     whole = _persistent_cells(sheet, "region", everything, None)
-    if not sheet.has("shortage_persistent"):
-        return []
-    # By city in the province, by county in a city.
-    level = "city" if sheet.edition.level == "province" else "county"
-    found = {row[f"{level}_code"]: row for row in summed(sheet.rows.persistent, (f"{level}_code",), measures)}
-    places: list[tuple[str, str, Absence | None]] = (
-        [(code, name, gap_of(sheet.members(code))) for code, name in sheet.cities.items()]
-        if level == "city"
-        else [(one.county_code, one.name, one.absence_of(SUMMARY_FORM)) for one in sheet.reporters]
-    )
-    rows = [
-        Row((name, *_persistent_cells(sheet, f"{level}.{code}", found.get(code), gap))) for code, name, gap in places
-    ]
+    tables = []
     columns = ("name", "short_enterprises", "persistent", "share", "persons")
-    return [Table("shortage_persistent", columns, (*rows, Row(("total", *whole), is_total=True)))]
+    # By city in the province, by county in a city.
+    for key, column in (("shortage_persistent", "city_code"), ("shortage_persistent_county", "county_code")):
+        if not sheet.has(key):
+            continue
+        found = {row[column]: row for row in summed(sheet.rows.persistent, (column,), measures)}
+        rows = [
+            Row((name, *_persistent_cells(sheet, f"{column.removesuffix('_code')}.{code}", found.get(code), gap)))
+            for code, name, gap in _places(sheet, column)
+        ]
+        tables.append(Table(key, columns, (*rows, Row(("total", *whole), is_total=True))))
+    return tables
+
+
+def _places(sheet: Sheet, column: str) -> list[tuple[str, str, Absence | None]]:
+    """Code, name and reason of a blank of the cities, or of the counties that report."""
+    if column == "city_code":
+        return [(code, name, gap_of(sheet.members(code))) for code, name in sheet.cities.items()]
+    return [(one.county_code, one.name, one.absence_of(SUMMARY_FORM)) for one in sheet.reporters]
 
 
 def _persistent_cells(sheet: Sheet, scope: str, row: RowDict | None, gap: Absence | None) -> tuple[Figure, ...]:

@@ -51,6 +51,28 @@ def subsidies(sheet: Sheet) -> list[Table]:
     return [*tables, Table("subsidy_detail", ("fund", "item", *columns), tuple(detail))]
 
 
+def alerts(sheet: Sheet) -> list[Table]:
+    """Subsidy alerts by kind: how many, and nothing of a person or a payee. Without a ledger nothing was checked."""
+    if not sheet.rows.subsidies and not sheet.rows.alerts:
+        return []
+    found = summed(sheet.rows.alerts, ("severity", "rule"), ("alerts",))
+    for severity in ("alert", "hint"):
+        of_kind = total(row["alerts"] for row in found if row["severity"] == severity) or 0
+        sheet.put(f"alerts.{severity}", of_kind, "alerts")
+    found.sort(key=lambda row: (row["severity"], -row["alerts"], row["rule"]))
+    rows = tuple(
+        Row(
+            (
+                row["rule_zh"],
+                f"severity.{row['severity']}",
+                sheet.put(f"alert.{row['rule']}.{row['severity']}.alerts", row["alerts"], "alerts"),
+            )
+        )
+        for row in found
+    )
+    return [Table("subsidy_alerts", ("name", "severity", "count"), rows)] if rows else []
+
+
 def _subsidy_scope(row: RowDict) -> str:
     return f"subsidy_detail.{row['fund'] or 'unstated'}.{row['item_code'] or 'unstated'}"
 
