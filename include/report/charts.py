@@ -131,7 +131,8 @@ def chart(key: str, figures: ReportFigures) -> ChartSpec | None:
     label_at = table.columns.index(entry.get("names", "name"))
     absent: tuple[str, ...] = ()
     if not entry.get("keeps_gaps"):
-        empty = [row for row in rows if all(_value(table, row, at) is None for at in columns)]
+        needed = columns[:1] if entry.get("needs_first") else columns
+        empty = [row for row in rows if all(_value(table, row, at) is None for at in needed)]
         absent = tuple(_absence(table, row, label_at, columns[0]) for row in empty)
         rows = [row for row in rows if row not in empty]
     if "top" in entry:

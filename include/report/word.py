@@ -15,8 +15,8 @@ from include.report import wording
 from include.report.charts import ChartSpec, chart
 from include.report.model import ReportFigures, Table
 from include.report.packaging import document_instant, repack
-from include.report.word_charts import BESIDE_HEIGHT_MM, add_chart, height_mm
-from include.report.word_flow import Flow, body_lines
+from include.report.word_charts import BESIDE_HEIGHT_MM, add_chart, height_mm, smallest_mm
+from include.report.word_flow import PAGE_PT, Flow, body_lines
 from include.report.word_page import LINE_PITCH_PT, TEXT_HEIGHT_MM, TEXT_WIDTH_MM, Pages
 from include.report.word_tables import SMALLEST_UPRIGHT_PT, Grid, grid_of, text_width
 from include.report.word_xml import blank, paragraph, parse, run, twips
@@ -30,9 +30,9 @@ _DATE_PICKER = (
 )
 _TITLE_LINE_PT, _CAPTION_PT = 34, 24
 _HEAD_LINES = 5  # number and signer, two blank lines, month, one blank line
+_ANNEX_HEAD_PT = LINE_PITCH_PT + 14 + _TITLE_LINE_PT + 8
 _DESCENT_PT = 4.0  # under a drawing, of the line that it stands on
 _AFTER_CHART_PT = 6
-_SQUEEZED = 0.86
 _RED_LINE = '<w:bottom w:val="single" w:sz="12" w:space="6" w:color="FF0000"/>'
 
 
@@ -90,7 +90,9 @@ class _Report:
         self.closing([title for title, _, _ in annexes], ends[0])
         for at, (title, grid, note) in enumerate(annexes):
             width = TEXT_HEIGHT_MM if lying[at] else TEXT_WIDTH_MM
-            self.annex(at + 1, title, grid.xml(width, has_note=bool(note)), breaks_page=not ends[at])
+            grid = grid if lying[at] else grid.snug(PAGE_PT - _ANNEX_HEAD_PT - note_pt(note))
+            mark = wording.annex_mark(at + 1, len(annexes))
+            self.annex(mark, title, grid.xml(width, has_note=bool(note)), breaks_page=not ends[at])
             self.note(note, section=ends[at + 1])
         body = self.document.element.body
         for child in list(body):
@@ -223,9 +225,8 @@ class _Report:
         spec = chart(key, self.figures)
         if spec is None:
             return
-        height = height_mm(spec)
-        if not self.flow.fits(chart_pt(spec, height)) and self.flow.fits(chart_pt(spec, smallest_mm(spec))):
-            height = smallest_mm(spec)
+        full, least = height_mm(spec), smallest_mm(spec)
+        height = least if not self.flow.fits(chart_pt(spec, full)) and self.flow.fits(chart_pt(spec, least)) else full
         drawing, caption = self.drawing(spec, TEXT_WIDTH_MM, height)
         self.add(paragraph(drawing, "Drawing"))
         self.caption(caption, keep=bool(spec.note), after=0 if spec.note else _AFTER_CHART_PT)
@@ -233,11 +234,12 @@ class _Report:
             self.note(spec.note)
         self.flow.whole(chart_pt(spec, height))
 
-    def drawing(self, spec: ChartSpec, width_mm: float, height_mm: float) -> tuple[str, str]:
+    def drawing(self, spec: ChartSpec, width_mm: float, height: float) -> tuple[str, str]:
         """Draw the next chart; returns its run and its caption."""
         self.charts += 1
         caption = texts()["chart_number"].format(number=self.charts, title=spec.caption)
-        return add_chart(self.document, spec, self.charts, width_mm, height_mm), str(caption)
+        size = (width_mm, height)
+        return add_chart(self.document, spec, self.charts, size, is_small=height < height_mm(spec)), str(caption)
 
     def beside(self, first: wording.Block, second: wording.Block) -> bool:
         """Set a small table and the chart of the same figures side by side; ``False`` when the two blocks are not."""
@@ -292,7 +294,7 @@ class _Report:
         for number, title in enumerate(annexes, start=1):
             lead = f"{texts()['annexes_title']}：" if number == 1 else ""
             indent = f'w:left="2240" w:hanging="{1600 if lead else 640}"'
-            label = run(f"{lead}{number}. {title}")
+            label = run(f"{lead}{number}. {title}" if len(annexes) > 1 else f"{lead}{title}")
             self.add(paragraph(label, keep_next=True, indent=indent, side="left"))
         self.add(paragraph(keep_next=True) * 2)
         # The date four characters from the right, the owner's name in the middle over it.
@@ -315,8 +317,7 @@ class _Report:
         table = self.figures.tables[annex["table"]]
         return grid_of(table), wording.table_note(table)
 
-    def annex(self, number: int, title: str, grid: str, *, breaks_page: bool) -> None:
-        mark = texts()["annex_mark"].format(number=number)
+    def annex(self, mark: str, title: str, grid: str, *, breaks_page: bool) -> None:
         self.add(paragraph(run(mark), "AnnexMark", page_break=breaks_page))
         self.add(paragraph(style="Title", spacing='w:line="280" w:lineRule="exact"', keep_next=True))
         self.add(paragraph(run(title), "Title"))
@@ -331,8 +332,14 @@ def chosen_blocks(figures: ReportFigures) -> list[wording.Block]:
     if brief is None:
         return found
     kept: list[wording.Block] = []
+    section = ""
     for block in found:
         match block:
+            case wording.Heading(1, text):
+                section = text.partition("、")[2]
+                kept.append(block)
+            case wording.Heading(2) if section in brief["without_subtitles"]:
+                continue
             case wording.ChartBlock(key):
                 kept += [block] if key in brief["charts"] else []
             case wording.TableBlock(table, is_cut):
@@ -353,13 +360,6 @@ def note_pt(text: str) -> float:
     return lines * 14 + 11 if lines else 10.0
 
 
-def chart_pt(spec: ChartSpec, height_mm: float) -> float:
-    """Height of a chart of ``height_mm`` with the space over it, its caption and its note."""
-    return (
-        6 + height_mm / 25.4 * 72 + _DESCENT_PT + _CAPTION_PT + (note_pt(spec.note) if spec.note else _AFTER_CHART_PT)
-    )
-
-
-def smallest_mm(spec: ChartSpec) -> float:
-    """The least height at which the names of the bars do not touch."""
-    return height_mm(spec) * (_SQUEEZED if spec.shape == "bars" else 1)
+def chart_pt(spec: ChartSpec, height: float) -> float:
+    """Height in points of a chart of ``height`` mm with the space over it, its caption and its note."""
+    return 6 + height / 25.4 * 72 + _DESCENT_PT + _CAPTION_PT + (note_pt(spec.note) if spec.note else _AFTER_CHART_PT)

@@ -34,11 +34,18 @@ BESIDE_HEIGHT_MM = 50
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def add_chart(document: DocxDocument, spec: ChartSpec, number: int, width_mm: float, height_mm: float) -> str:
-    """Put ``spec`` into the document as chart ``number`` (1-based, unique); returns the run that draws it in line."""
+def add_chart(
+    document: DocxDocument, spec: ChartSpec, number: int, size_mm: tuple[float, float], *, is_small: bool = False
+) -> str:
+    """Put ``spec`` into the document as chart ``number`` (1-based, unique); returns the run that draws it in line.
+
+    Args:
+        size_mm: width and height.
+        is_small: in smaller type.
+    """
     package = document.part.package
     assert package is not None
-    space, workbook = chart_xml(spec)
+    space, workbook = chart_xml(spec, is_small=is_small)
     chart_part = Part(PackURI(f"/word/charts/chart{number}.xml"), CONTENT_TYPE.DML_CHART, b"", package)
     book = Part(PackURI(f"/word/embeddings/chart{number}.xlsx"), CONTENT_TYPE.SML_SHEET, workbook, package)
     external = etree.SubElement(space, f"{{{_C}}}externalData")
@@ -49,7 +56,7 @@ def add_chart(document: DocxDocument, spec: ChartSpec, number: int, width_mm: fl
     relation = document.part.relate_to(chart_part, RELATIONSHIP_TYPE.CHART)
     return (
         '<w:r><w:drawing><wp:inline distT="0" distB="0" distL="0" distR="0">'
-        f'<wp:extent cx="{int(width_mm * _EMU_PER_MM)}" cy="{int(height_mm * _EMU_PER_MM)}"/>'
+        f'<wp:extent cx="{int(size_mm[0] * _EMU_PER_MM)}" cy="{int(size_mm[1] * _EMU_PER_MM)}"/>'
         f'<wp:docPr id="{1000 + number}" name="chart{number}" descr={quoteattr(spec.caption)}/><wp:cNvGraphicFramePr/>'
         f'<a:graphic><a:graphicData uri="{_C}"><c:chart r:id="{relation}"/></a:graphicData></a:graphic>'
         "</wp:inline></w:drawing></w:r>"
@@ -58,13 +65,22 @@ def add_chart(document: DocxDocument, spec: ChartSpec, number: int, width_mm: fl
 
 def height_mm(spec: ChartSpec) -> float:
     """Height of a chart over the whole line, by the number of its bars."""
-    legend = 6 if len(spec.series) > 1 else 0
     if spec.shape == "bars":
-        return 6 + legend + (1.5 + 2.6 * len(spec.series)) * len(spec.categories)
-    return 46 + legend
+        return _edges_mm(spec) + (1.5 + 2.6 * len(spec.series)) * len(spec.categories)
+    return 42 + _edges_mm(spec)
 
 
-def chart_xml(spec: ChartSpec) -> tuple[etree._Element, bytes]:
+def smallest_mm(spec: ChartSpec) -> float:
+    """The least height at which the names of the bars do not touch, in smaller type."""
+    return _edges_mm(spec) + (height_mm(spec) - _edges_mm(spec)) * (0.8 if spec.shape == "bars" else 1)
+
+
+def _edges_mm(spec: ChartSpec) -> float:
+    """Over and under the bars; with the legend."""
+    return 10 if len(spec.series) > 1 else 4
+
+
+def chart_xml(spec: ChartSpec, *, is_small: bool = False) -> tuple[etree._Element, bytes]:
     """(``c:chartSpace`` element without external data, bytes of its workbook) of one chart."""
     data = CategoryChartData()
     data.categories = spec.ticks
@@ -72,7 +88,7 @@ def chart_xml(spec: ChartSpec) -> tuple[etree._Element, bytes]:
         data.add_series(one.name, one.values, number_format(one))
     space = parse_xml(ChartXmlWriter(_TYPES[spec.shape], data).xml.encode())
     chart = Chart(space, None)
-    chart.font.size = Pt(9)
+    chart.font.size = Pt(8 if is_small else 9)
     _no_frame(space)
     chart.has_title = False
     chart.has_legend = len(spec.series) > 1
@@ -90,7 +106,7 @@ def chart_xml(spec: ChartSpec) -> tuple[etree._Element, bytes]:
         labels.number_format, labels.number_format_is_linked = number_format(one), False
         labels.position = XL_LABEL_POSITION.OUTSIDE_END
         labels.show_value = True
-        labels.font.size = Pt(9 if len(spec.series) == 1 else 8)
+        labels.font.size = Pt(8 if is_small or len(spec.series) > 1 else 9)
     values = chart.value_axis
     values.minimum_scale = 0
     values.has_major_gridlines = spec.shape == "columns"
@@ -108,9 +124,19 @@ def chart_xml(spec: ChartSpec) -> tuple[etree._Element, bytes]:
         values.visible = False
     if spec.axis_tops:
         values.maximum_scale = spec.axis_tops[0]
+    if spec.shape == "bars":
+        _every_name(space)
     _lines(space, spec)
     _east_asian_font(space)
     return space, bytes(data._workbook_writer.xlsx_blob)
+
+
+def _every_name(space: etree._Element) -> None:
+    """Programs leave out names of bars that stand close, unless told to leave out none."""
+    axis = space.find(f".//{{{_C}}}catAx")
+    skip = etree.Element(f"{{{_C}}}tickLblSkip")
+    skip.set("val", "1")
+    axis.find(f"{{{_C}}}noMultiLvlLbl").addprevious(skip)
 
 
 def number_format(series: Series) -> str:

@@ -238,10 +238,16 @@ def _place(name: str, style: str | None, figures: ReportFigures) -> str | None:
 
 
 def _annex_mark(table: str, figures: ReportFigures) -> str | None:
-    for number, annex in enumerate(annexes(figures), start=1):
+    found = annexes(figures)
+    for number, annex in enumerate(found, start=1):
         if annex.get("table") == table:
-            return str(texts()["annex_mark"]).format(number=number)
+            return annex_mark(number, len(found))
     return None
+
+
+def annex_mark(number: int, count: int) -> str:
+    """``附件2``; a lone annex has no number."""
+    return str(texts()["annex_mark"]).format(number=number) if count > 1 else str(texts()["annexes_title"])
 
 
 def _listing(name: str, style: str, figures: ReportFigures) -> str | None:

@@ -260,12 +260,14 @@ def test_a_long_text_wraps_and_a_code_does_not() -> None:
     assert widths[2] == max(widths) and sum(widths) <= 156 / 25.4 * 72 * 20
 
 
-@pytest.mark.parametrize("count", [9, 10, 15, 16])
-def test_a_long_narrow_table_is_folded_with_its_total_at_the_foot(count: int) -> None:
+@pytest.mark.parametrize(("count", "parts"), [(9, 2), (10, 2), (15, 3), (16, 3), (17, 3)])
+def test_a_long_narrow_table_is_folded_with_its_total_at_the_foot(count: int, parts: int) -> None:
     body = [[f"市{at}", str(at)] for at in range(count)]
-    rows, strong = fold(body, 1)
-    assert rows[-1][2:] == body[-1] and strong == {(len(rows) - 1, 2), (len(rows) - 1, 3)}
-    shown = [half for row in rows for half in (row[:2], row[2:]) if half != ["", ""]]
+    rows, strong = fold(body, 1, parts)
+    assert rows[-1][-2:] == body[-1]
+    assert strong == {(len(rows) - 1, 2 * parts - 2), (len(rows) - 1, 2 * parts - 1)}
+    assert all(len(row) == 2 * parts for row in rows)
+    shown = [row[at : at + 2] for row in rows for at in range(0, 2 * parts, 2) if row[at : at + 2] != ["", ""]]
     assert sorted(shown) == sorted(body)
 
 
