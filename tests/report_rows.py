@@ -543,9 +543,10 @@ def report(**rows: Any) -> ReportFigures:
     Args:
         rows: as of ``mart_rows``.
     """
-    rows = rows or {"absent": {"2026-04": {COUNTIES[19]}}, "refused": {COUNTIES[8]}, "late": {COUNTIES[4]}}
+    rows = rows or MONTH
     figures = assemble(mart_rows(**rows), "2026-04")
     return replace(figures, maturity="final", maturity_reason="报告期已封账")
 
 
 COUNTIES = [one["region_code"] for one in reporters()]
+MONTH: dict[str, Any] = {"absent": {"2026-04": {COUNTIES[19]}}, "refused": {COUNTIES[8]}, "late": {COUNTIES[4]}}

@@ -19,7 +19,7 @@ import pytest
 from include.report import wording
 from include.report.html import html_text
 from include.report.model import Figure, ReportFigures
-from include.report.numbers import instant_text
+from include.report.numbers import big_text, instant_text, percent
 from include.report.render import write_files
 from include.report.word import word_bytes
 from tests.report_rows import COUNTIES, ROOT, report
@@ -75,8 +75,25 @@ def test_every_number_printed_in_word_and_html_is_a_figure(figures: ReportFigure
     body = "\n".join(p.text for p in document.paragraphs)
     body += "\n".join(cell.text for table in document.tables for row in table.rows for cell in row.cells)
     assert numbers(body) - known - structure == set()
-    text = re.sub(r"<svg.*?</svg>|<style>.*?</style>|<[^>]*>", " ", page, flags=re.S)
-    assert numbers(text) - known - structure == set()
+    text = re.sub(r"<svg.*?</svg>|<style>.*?</style>|<script.*?</script>|<[^>]*>", " ", page, flags=re.S)
+    assert numbers(text) - known - structure - compared(figures) == set()
+
+
+def compared(figures: ReportFigures) -> set[str]:
+    """Digits of the differences to earlier months, and of key figures in 万."""
+    found: set[str] = set()
+    table = figures.tables["trend"]
+    for row in table.rows[:-1]:
+        for now, then in zip(table.rows[-1].cells[1:], row.cells[1:], strict=True):
+            assert isinstance(now, Figure) and isinstance(then, Figure)
+            if now.value is not None and then.value is not None:
+                difference = now.value - then.value  # type: ignore[operator]
+                found |= numbers(str(abs(percent(difference))) if now.unit == "rate" else f"{abs(difference):,}")
+    for card in wording.texts()["page"]["cards"]:
+        figure = figures.get(card["key"])
+        if figure is not None and figure.value is not None:
+            found |= numbers(big_text(figure, wording.texts()["units"])[0])
+    return found
 
 
 # -- HTML --------------------------------------------------------------------------------------------------------------
@@ -94,15 +111,18 @@ class Tags(HTMLParser):
 def test_the_page_asks_nothing_of_anyone(page: str) -> None:
     tags = Tags()
     tags.feed(page)
-    assert not {tag for tag, _ in tags.seen} & {"script", "link", "img", "iframe", "object", "form", "base"}
+    assert not {tag for tag, _ in tags.seen} & {"link", "img", "iframe", "object", "form", "base"}
     for _, attributes in tags.seen:
         for name in ("src", "href", "xlink:href", "action", "srcset"):
             assert (attributes.get(name) or "#").startswith("#")
         assert not any(name.startswith("on") for name in attributes)
+        assert "style" not in attributes
     style = page[page.index("<style>") : page.index("</style>")]
     assert "url(" not in style and "@import" not in style
-    assert "default-src 'none'" in page
-    assert len(page.encode()) < 1_000_000
+    policy = next(attributes["content"] or "" for _, attributes in tags.seen if attributes.get("http-equiv"))
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy and "http" not in policy and "*" not in policy
+    assert len(page.encode()) < 1_500_000
 
 
 def test_the_page_is_structured_for_every_reader(page: str) -> None:
@@ -125,7 +145,7 @@ def test_hostile_names_stay_text(figures: ReportFigures) -> None:
     names = Figure("reporting.late_names", ("<script>alert(1)</script>",), "names")
     count = Figure("reporting.late_reporters", 1, "reporters")
     wild = replace(figures, figures={**figures.figures, names.key: names, count.key: count})
-    assert "<script" not in html_text(wild) and "&lt;script&gt;" in html_text(wild)
+    assert "<script>alert" not in html_text(wild) and "&lt;script&gt;alert" in html_text(wild)
 
 
 # -- All three ---------------------------------------------------------------------------------------------------------
@@ -133,11 +153,13 @@ def test_hostile_names_stay_text(figures: ReportFigures) -> None:
 MAKE = """
 import hashlib, sys
 from pathlib import Path
-from tests.report_rows import report
+from tests.report_rows import MONTH, mart_rows, report
+from tests.trace_rows import trace_sources
 from include.report.render import figures_digest, write_files
 figures = report()
+sources = trace_sources(mart_rows(**MONTH), **{name: MONTH[name] for name in ("absent", "refused")})
 print(figures_digest(figures))
-for path in write_files(figures, Path(sys.argv[1])).values():
+for path in write_files(figures, Path(sys.argv[1]), sources).values():
     print(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
 """
 
@@ -161,6 +183,7 @@ def test_a_bad_month_and_an_empty_month_render_too(tmp_path: Path) -> None:
         paths = write_files(report(**rows), tmp_path)
         assert sorted(path.suffix for path in tmp_path.iterdir()) == [".docx", ".html", ".xlsx"]
         text = paths["html"].read_text(encoding="utf-8")
+        text = re.sub(r"<script.*?</script>", "", text, flags=re.S)
         assert "未报送" in text and "None" not in text and "nan" not in text
 
 
@@ -173,7 +196,7 @@ def test_a_writer_that_fails_leaves_the_folder_as_it_was(
     def broken(figures: ReportFigures, path: Path) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setitem(__import__("include.report.render", fromlist=["WRITERS"]).WRITERS, "html", broken)
+    monkeypatch.setitem(__import__("include.report.render", fromlist=["WRITERS"]).WRITERS, "xlsx", broken)
     with pytest.raises(OSError, match="disk full"):
         write_files(report(absent={}), tmp_path)
     assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in tmp_path.iterdir()} == before
