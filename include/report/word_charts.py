@@ -66,7 +66,7 @@ def add_chart(
 def height_mm(spec: ChartSpec) -> float:
     """Height of a chart over the whole line, by the number of its bars."""
     if spec.shape == "bars":
-        return _edges_mm(spec) + (1.5 + 2.6 * len(spec.series)) * len(spec.categories)
+        return max(_edges_mm(spec) + (1.5 + 2.6 * len(spec.series)) * len(spec.categories), 26)
     return 42 + _edges_mm(spec)
 
 
@@ -117,6 +117,7 @@ def chart_xml(spec: ChartSpec, *, is_small: bool = False) -> tuple[etree._Elemen
     values.format.line.fill.background()
     chart.category_axis.major_tick_mark = XL_TICK_MARK.NONE
     chart.category_axis.format.line.color.rgb = RGBColor(0x80, 0x80, 0x80)
+    chart.category_axis.tick_labels.font.size = Pt(8 if is_small else 9)
     if spec.shape == "bars":
         # Bars grow from the bottom: turn the order so that the first stands on top, and hide the number axis,
         # which the labels make redundant.
@@ -132,8 +133,11 @@ def chart_xml(spec: ChartSpec, *, is_small: bool = False) -> tuple[etree._Elemen
 
 
 def _every_name(space: etree._Element) -> None:
-    """Programs leave out names of bars that stand close, unless told to leave out none."""
+    """Programs leave out names of bars that stand close, unless told to leave out none and to turn none."""
     axis = space.find(f".//{{{_C}}}catAx")
+    body = axis.find(f"{{{_C}}}txPr/{{{_A}}}bodyPr")
+    body.set("rot", "0")
+    body.set("vert", "horz")
     skip = etree.Element(f"{{{_C}}}tickLblSkip")
     skip.set("val", "1")
     axis.find(f"{{{_C}}}noMultiLvlLbl").addprevious(skip)

@@ -28,7 +28,7 @@ SHORT_LABEL = 4
 # Over and under the lines of a cell, with its rule.
 _ROW_SPACE_PT = 3.5
 _SIDES = ("top", "left", "bottom", "right", "insideH", "insideV")
-_LATIN = {**dict.fromkeys("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 0.74), "%": 0.84, ",": 0.27, ".": 0.27, "-": 0.36}
+_LATIN = {**dict.fromkeys("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 0.74), "%": 0.84}
 _WORD = re.compile(r"[!-~]+")
 _BORDERS = "".join(f'<w:{side} w:val="single" w:sz="4" w:space="0" w:color="000000"/>' for side in _SIDES)
 
@@ -104,10 +104,15 @@ class Grid:
             widths = [self._least(at, size) for at in range(len(self.header))]
             if sum(widths) <= total:
                 break
-        # What is left lets labels stand on one line, and then goes by the weights.
+        # What is left lets labels stand on one line, those first that lack least, and then goes by the weights.
         lines = [self._least(at, size, wraps=False) for at in range(len(self.header))]
-        widths = _widened(widths, lines, total)
-        widths = _widened(widths, [total * weight // sum(self.weights) for weight in self.weights], total)
+        for at in sorted(range(len(widths)), key=lambda at: lines[at] - widths[at]):
+            widths[at] += min(max(lines[at] - widths[at], 0), max(total - sum(widths), 0))
+        wanted = [
+            max(total * weight // sum(self.weights) - low, 0) for weight, low in zip(self.weights, widths, strict=True)
+        ]
+        share = min(1.0, max(total - sum(widths), 0) / sum(wanted)) if sum(wanted) else 0.0
+        widths = [low + int(want * share) for low, want in zip(widths, wanted, strict=True)]
         # The rest goes to the widest label, or is taken from it.
         labels = [at for at, is_number in enumerate(self.numeric) if not is_number] or [len(widths) - 1]
         widths[max(labels, key=lambda at: widths[at])] += total - sum(widths)
@@ -215,13 +220,6 @@ def fold(body: Sequence[Sequence[str]], totals: int, parts: int) -> tuple[list[l
 def text_width(text: str, size: float) -> float:
     """Width in points: Chinese characters are one em wide, capitals and % about three quarters, digits half."""
     return size * sum(1.0 if ord(char) > 0x2E7F or char in "—“”" else _LATIN.get(char, 0.52) for char in text)
-
-
-def _widened(widths: Sequence[int], wanted: Sequence[int], total: int) -> list[int]:
-    """``widths`` grown towards those ``wanted``, all by the same share of what they lack, up to ``total``."""
-    lacking = [max(want - width, 0) for width, want in zip(widths, wanted, strict=True)]
-    share = min(1.0, max(total - sum(widths), 0) / sum(lacking)) if sum(lacking) else 0.0
-    return [width + int(lack * share) for width, lack in zip(widths, lacking, strict=True)]
 
 
 def _cell(

@@ -327,11 +327,14 @@ def definitions(figures: ReportFigures) -> list[tuple[str, str, str]]:
 
 def annexes(figures: ReportFigures) -> list[Mapping[str, Any]]:
     """The annexes of ``texts.yaml`` that this issue has something for, in the order of their numbers."""
-    return [
-        one
-        for one in texts()["annexes"]
-        if one.get("definitions") or (one["table"] in figures.tables and figures.tables[one["table"]].rows)
-    ]
+    return [one for one in texts()["annexes"] if stands(one, figures) and _is_filled(one, figures)]
+
+
+def _is_filled(annex: Mapping[str, Any], figures: ReportFigures) -> bool:
+    if annex.get("definitions"):
+        return True
+    table = figures.tables.get(annex["table"])
+    return table is not None and bool(table.rows)
 
 
 def preamble(figures: ReportFigures) -> str:

@@ -45,9 +45,12 @@ def document(written: bytes) -> Any:
 
 @pytest.fixture(scope="module")
 def small() -> bytes:
-    """The report of one county."""
-    county = Edition("county", "450126", "宾阳县", "450126")
-    return word_bytes(next(edition_figures(mart_rows(), "2026-04", [county])))
+    """The report of a city of two counties."""
+    return word_bytes(edition(Edition("city", "450100", "南宁市")))
+
+
+def edition(place: Edition) -> ReportFigures:
+    return next(edition_figures(mart_rows(), "2026-04", [place]))
 
 
 @pytest.fixture
@@ -75,6 +78,19 @@ def test_the_report_is_as_the_standard_has_it(written: bytes, small: bytes, wide
     assert complaints(word_bytes(wide)) == []
     again = replace(wide, issue_no=1, corrections=(Correction("k", "柳州市：当期生产缺工（人）", "1,200", None),))
     assert complaints(word_bytes(again)) == []
+
+
+def test_the_report_of_a_county_is_short(document: Any) -> None:
+    content = word_bytes(edition(Edition("county", "450126", "宾阳县", "450126")))
+    assert complaints(content) == []
+    short = docx.Document(io.BytesIO(content))
+    assert paragraphs(short)[1:3] == ["宾阳县", "加强产业工人队伍建设支持企业用工"]
+    assert paragraphs(short)[-2] == "各项明细数据、尚未整改的问题和指标口径见Excel附表。"
+    assert list(charts(content)) == ["当期生产缺工人数和缺工率逐月情况（人、%）"]
+    second = [p.text for p in short.paragraphs if p.style.name == "Heading 2"]
+    assert second == ["（一）存在问题", "（二）下一步工作"]
+    first = [p.text for p in short.paragraphs if p.style.name == "Heading 1"]
+    assert first == [p.text for p in document.paragraphs if p.style.name == "Heading 1"]
 
 
 def test_a_bad_month_and_an_empty_one_are_as_the_standard_has_them() -> None:
