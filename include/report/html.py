@@ -83,7 +83,9 @@ def html_text(figures: ReportFigures, traces: Traces | None = None) -> str:
                 if spec is not None:
                     sections[-1]["blocks"].append(_chart(spec))
     annexes: list[dict[str, Any]] = []
-    for number, entry in enumerate((one for one in texts()["annexes"] if one.get("table") in figures.tables), start=1):
+    for number, entry in enumerate(wording.annexes(figures), start=1):
+        if "table" not in entry:  # the definitions have a place of their own on the page
+            continue
         title = texts()["page"]["annex_heading"].format(number=number, title=entry["title"])
         spec = chart(entry["table"], figures) if entry["table"] in texts()["charts"] else None
         blocks = [_chart(spec)] if spec is not None else []
