@@ -303,7 +303,7 @@ def edition_line(conn: psycopg.Connection, period: str) -> str | None:
     issue = (
         "period = %(period)s and issue_no = (select max(issue_no) from intake.publication where period = %(period)s)"
     )
-    counts = dict(
+    counts: dict[str, int] = dict(
         conn.execute(
             f"select split_part(edition, '.', 1), count(distinct edition) from intake.publication_file where {issue}"
             " group by 1",
