@@ -28,7 +28,7 @@ def demo_province(var_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     embedded.start()
     name = f"province_{uuid4().hex[:12]}"
     root = tmp_path_factory.mktemp("province")
-    environment = {f"{one}_DIR": str(root / one.lower()) for one in ("INBOX", "LANDING", "OUTBOX", "WORK")}
+    environment = {f"{one}_DIR": str(root / one.lower()) for one in ("INBOX", "LANDING", "OUTBOX", "WORK", "DRAFTS")}
     environment["WAREHOUSE_URL"] = embedded.url(name)
     with psycopg.connect(embedded.url("postgres"), autocommit=True) as admin:
         admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
@@ -41,8 +41,7 @@ def demo_province(var_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> It
             for period in PERIODS:
                 load_batch(validate_batch(read_pending(period, "test")))
                 build_marts(period)
-                rendered = render(check_gate(period))
-                deliver(rendered)
-                reports[period] = {kind: Path(path) for kind, path in rendered["files"].items()}
+                delivered = deliver(render(check_gate(period)))
+                reports[period] = {kind: Path(path) for kind, path in delivered["files"].items()}
         yield DemoProvince(environment, manifest, reports)
         admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
