@@ -150,10 +150,11 @@ def test_a_correction_lists_what_the_issue_before_printed_otherwise(place: Path)
     publish()
     with_new_line = {**OTHER, "county.450721": {"region.enterprises": "3"}}
     assert publish(with_new_line)["issue_no"] == 1
+    folders = {"province": "", "city": "分市/钦州市", "qinnan": "分县/钦南区", "lingshan": "分县/灵山县"}
     corrections = {
         key: json.loads((place / "outbox" / PERIOD / folder / "月报.html").read_text())[4]
-        for key, folder in (("province", ""), ("city", "分市/钦州市"), ("qinnan", "分县/钦南区"), ("lingshan", "分县/灵山县"))
-    }  # fmt: skip
+        for key, folder in folders.items()
+    }
     assert corrections == {
         "province": ["region.shortage_now的说明 42 43"],
         "city": ["region.shortage_now的说明 42 43"],
@@ -509,7 +510,7 @@ def test_files_that_changed_after_they_were_issued_are_not_mailed(contacts: Path
         deliver(rendered)
     for folder in (place / "drafts" / PERIOD / "1" / "files", place / "outbox" / PERIOD):
         (folder / "月报.docx").write_text("forged")
-    with pytest.raises(OutboxChanged, match="月报.docx of 2026-03 is neither"):
+    with pytest.raises(OutboxChanged, match=r"月报\.docx of 2026-03 is neither"):
         deliver(rendered)
 
 
