@@ -147,6 +147,7 @@ def create_app(allowed: Callable[..., Any]) -> FastAPI:
         (psycopg.OperationalError, 503, "unavailable"),
         (psycopg.errors.UndefinedTable, 503, "not_migrated"),
         (psycopg.errors.UndefinedColumn, 503, "not_migrated"),
+        (psycopg.errors.InsufficientPrivilege, 503, "not_migrated"),
     ):
         app.add_exception_handler(error, _told(status, key))
     return app

@@ -40,4 +40,5 @@ def reading() -> Iterator[psycopg.Connection[Any]]:
             " and pg_has_role(current_user, oid, 'set')",
             (ROLE,),
         )
+        conn.commit()  # a rollback would give the role back
         yield conn
