@@ -14,7 +14,7 @@ from include.operate.airflow import DAG_IDS
 from include.operate.client import DagRun
 from include.publishing.approval import waiting_drafts
 from include.publishing.drafts import latest_draft
-from include.returns.month import RECEIPT, RETURNS, TO_CHECK, TO_MEND
+from include.returns.places import RECEIPT, RETURNS, TO_CHECK, TO_MEND
 
 FINDINGS_SHOWN = 30
 # What still stands: neither mended nor gone on with in a newer version.
