@@ -93,8 +93,8 @@ def waiting(conn: psycopg.Connection, chosen: argparse.Namespace) -> str:
             )
             for d in drafts
         ]  # fmt: skip
-        headers = ("报告期", "第几份稿", "期次", "性质", "状态", "生成时间", "经办", "理由")
-        parts.append("待批准、未批准的月报\n" + table(headers, listed_drafts))
+        of_drafts = ("报告期", "第几份稿", "期次", "性质", "状态", "生成时间", "经办", "理由")
+        parts.append("待批准、未批准的月报\n" + table(of_drafts, listed_drafts))
         parts.append(_HOW_TO_DECIDE)
     return "\n".join(parts) if parts else "没有等待决定的事项"
 

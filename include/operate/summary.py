@@ -14,7 +14,7 @@ from include.operate.airflow import DAG_IDS
 from include.operate.client import DagRun
 from include.publishing.approval import waiting_drafts
 from include.publishing.drafts import latest_draft
-from include.returns.month import RECEIPT, RETURNS, TO_CHECK, TO_MEND
+from include.returns.places import RECEIPT, RETURNS, TO_CHECK, TO_MEND
 
 FINDINGS_SHOWN = 30
 # What still stands: neither mended nor gone on with in a newer version.
@@ -303,7 +303,7 @@ def edition_line(conn: psycopg.Connection, period: str) -> str | None:
     issue = (
         "period = %(period)s and issue_no = (select max(issue_no) from intake.publication where period = %(period)s)"
     )
-    counts = dict(
+    counts: dict[str, int] = dict(
         conn.execute(
             f"select split_part(edition, '.', 1), count(distinct edition) from intake.publication_file where {issue}"
             " group by 1",

@@ -146,7 +146,7 @@ def render(gate: Mapping[str, Any], reports: Reports | None = None) -> dict[str,
                 set_state(conn, begun, "approved", datetime.now(SHANGHAI))
         collected = reports.collect_issue(conn, period)
         printed = reports.printed(collected)
-        plan = plan_issue(conn, period, gate["maturity"], collected.figures_sha256, printed)
+        plan = plan_issue(conn, period, gate["maturity"], gate["input_hash"], printed)
         draft = _known_draft(conn, period, plan, printed_digest(printed))
         if plan.is_issued:
             draft = _note_same_issue(conn, period, gate, plan)

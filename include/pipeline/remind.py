@@ -54,7 +54,7 @@ from include.pipeline.reminders import (
     stage_on,
     texts,
 )
-from include.returns.month import RECEIPT, RETURNS
+from include.returns.places import RECEIPT, RETURNS
 from include.settings import Settings, get_settings
 from include.warehouse.connection import WarehouseUnreachableError, connect
 from include.warehouse.embedded import EmbeddedPostgresError

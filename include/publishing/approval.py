@@ -200,7 +200,7 @@ def _findings(conn: psycopg.Connection[Any], period: str) -> list[str]:
 def _changes(conn: psycopg.Connection[Any], draft: Draft, editions: Sequence[EditionDraft]) -> list[str]:
     words = texts()["request"]
     printed = {one.key: one.printed for one in editions}
-    plan: Plan = plan_issue(conn, draft.period, draft.maturity, draft.figures_sha256, printed)
+    plan: Plan = plan_issue(conn, draft.period, draft.maturity, draft.input_hash, printed)
     if plan.change in ("first", "upgrade", "unknown"):
         return [words[f"changes_{plan.change}"]]
     if plan.change == "replaces":

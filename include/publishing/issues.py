@@ -49,24 +49,29 @@ class Plan:
 
 
 def plan_issue(
-    conn: psycopg.Connection[Any], period: str, maturity: str, figures_sha256: str, printed: PrintedByEdition
+    conn: psycopg.Connection[Any], period: str, maturity: str, input_hash: str, printed: PrintedByEdition
 ) -> Plan:
-    """Compare with the issue last published of ``period``."""
+    """Compare with the issue last published of ``period``.
+
+    Args:
+        maturity: what the gate says.
+        input_hash: of the ledger that the figures were made from; decides where the last issue kept no figures.
+    """
     last = conn.execute(
-        "select issue_no, maturity, figures_sha256 from intake.publication where period = %s"
+        "select issue_no, maturity, input_hash from intake.publication where period = %s"
         " order by issue_no desc limit 1",
         (period,),
     ).fetchone()
     if last is None:
         return Plan(0, maturity, False, "first", 0, {})
-    issue_no, last_maturity, last_sha256 = last
+    issue_no, last_maturity, last_hash = last
     before = printed_before(conn, period, issue_no)
     differences = {edition: differences_of(before.get(edition, {}), now) for edition, now in printed.items()}
     if before:
         differing = sum(one.before != one.now for found in differences.values() for one in found if _in_both(one))
         is_same = differing == 0
     else:
-        differing, is_same = 0, last_sha256 == figures_sha256
+        differing, is_same = 0, last_hash == input_hash
     if last_maturity == "final":
         if is_same:
             return Plan(issue_no, "final", True, "corrected", 0, {})

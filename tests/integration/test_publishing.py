@@ -583,6 +583,16 @@ def test_reports_published_before_drafts_were_kept_stay_as_they_were(scratch_dat
         assert latest is not None and (latest.draft_no, latest.state) == (2, "issued")
 
 
+def test_an_issue_that_kept_no_figures_is_corrected_when_the_ledger_changed_and_left_alone_else(place: Path) -> None:
+    publish(input_hash="before")
+    with connect() as conn:
+        conn.execute("delete from intake.publication_figure")
+        conn.commit()
+    assert publish(OTHER, input_hash="before")["issue_no"] == 0
+    assert publish(OTHER, input_hash="after")["issue_no"] == 1
+    assert json.loads((place / "outbox" / PERIOD / "月报.html").read_text())[4] == []
+
+
 def test_the_editions_of_the_test_are_those_of_the_configured_list() -> None:
     from include.intake.reporters import load_reporters
 
