@@ -163,7 +163,7 @@ def _paragraphs(package: Package) -> Iterator[str]:
     """Text outside of tables: title, headings by level, body."""
     paragraphs = [one for one in package.body.findall(f"{W}p") if text_of(one)]
     title_ends = next(at for at, one in enumerate(paragraphs) if re.fullmatch(r"（\d{4}年\d+月）", text_of(one)))
-    annex_titles = {at + 1 for at, one in enumerate(paragraphs) if re.fullmatch(r"附件\d+", text_of(one))}
+    annex_titles = {at + 1 for at, one in enumerate(paragraphs) if re.fullmatch(r"附件\d*", text_of(one))}
     for at, paragraph in enumerate(paragraphs):
         text = text_of(paragraph)
         if at == 0 or LOOSE_TYPE.match(text):
@@ -173,7 +173,7 @@ def _paragraphs(package: Package) -> Iterator[str]:
             if package.of_paragraph(paragraph, "jc", "val") != "center":
                 yield f"{text[:12]}: the title is not centred"
             continue
-        if re.fullmatch(r"附件\d+", text):
+        if re.fullmatch(r"附件\d*", text):
             yield from _type(package, paragraph, HEI, 16)
             continue
         if re.fullmatch(r"（(?:\d{4}年\d+月|第\d+次更正)）", text):
@@ -256,7 +256,7 @@ def _text_widths(package: Package) -> dict[Any, int]:
 def _annexes(package: Package) -> Iterator[str]:
     before = None
     for element in package.body:
-        if element.tag == f"{W}p" and re.fullmatch(r"附件\d+", text_of(element)):
+        if element.tag == f"{W}p" and re.fullmatch(r"附件\d*", text_of(element)):
             starts = element.find(f"{W}pPr/{W}pageBreakBefore") is not None
             if not starts and (before is None or before.find(f"{W}pPr/{W}sectPr") is None):
                 yield f"{text_of(element)} does not begin a page"

@@ -87,7 +87,8 @@ def html_text(figures: ReportFigures, traces: Traces | None = None) -> str:
                 if spec is not None:
                     sections[-1]["blocks"].append(_chart(spec))
     shown = {(block["kind"], block["key"]) for one in sections for block in one["blocks"] if "key" in block}
-    annexes = [_annex(number, entry, figures, shown) for number, entry in enumerate(wording.annexes(figures), start=1)]
+    listed = wording.annexes(figures)
+    annexes = [_annex(at, len(listed), entry, figures, shown) for at, entry in enumerate(listed, start=1)]
     page = texts()["page"]
     style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
     script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
@@ -164,11 +165,11 @@ def _data(content: Any) -> Markup:
 
 
 def _annex(
-    number: int, entry: Mapping[str, Any], figures: ReportFigures, shown: Set[tuple[str, str]]
+    number: int, count: int, entry: Mapping[str, Any], figures: ReportFigures, shown: Set[tuple[str, str]]
 ) -> dict[str, Any]:
     """An annex under its number; what the text shows in full already is not shown again."""
     found: dict[str, Any] = {
-        "title": texts()["page"]["annex_heading"].format(number=number, title=entry["title"]),
+        "title": f"{wording.annex_mark(number, count)}　{entry['title']}",
         "id": f"a{number}",
         "blocks": [],
         "see": "",

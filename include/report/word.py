@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,9 +15,10 @@ from include.report import wording
 from include.report.charts import ChartSpec, chart
 from include.report.model import ReportFigures, Table
 from include.report.packaging import document_instant, repack
-from include.report.word_charts import BESIDE_HEIGHT_MM, add_chart
-from include.report.word_page import TEXT_HEIGHT_MM, TEXT_WIDTH_MM, Pages
-from include.report.word_tables import SMALLEST_UPRIGHT_PT, Grid, grid_of
+from include.report.word_charts import BESIDE_HEIGHT_MM, add_chart, height_mm, smallest_mm
+from include.report.word_flow import PAGE_PT, Flow, body_lines
+from include.report.word_page import LINE_PITCH_PT, TEXT_HEIGHT_MM, TEXT_WIDTH_MM, Pages
+from include.report.word_tables import SMALLEST_UPRIGHT_PT, Grid, grid_of, text_width
 from include.report.word_xml import blank, paragraph, parse, run, twips
 from include.report.wording import texts
 
@@ -26,6 +28,11 @@ _DATE_PICKER = (
     '<w:date><w:dateFormat w:val="yyyy年M月d日"/><w:lid w:val="zh-CN"/><w:storeMappedDataAs w:val="dateTime"/>'
     '<w:calendar w:val="gregorian"/></w:date>'
 )
+_TITLE_LINE_PT, _CAPTION_PT = 34, 24
+_HEAD_LINES = 5  # number and signer, two blank lines, month, one blank line
+_ANNEX_HEAD_PT = LINE_PITCH_PT + 14 + _TITLE_LINE_PT + 8
+_DESCENT_PT = 4.0  # under a drawing, of the line that it stands on
+_AFTER_CHART_PT = 6
 _RED_LINE = '<w:bottom w:val="single" w:sz="12" w:space="6" w:color="FF0000"/>'
 
 
@@ -62,6 +69,7 @@ class _Report:
         self.figures = figures
         self.pages = Pages(self.document, texts()["sample_mark"] if figures.is_sample else "")
         self.pieces: list[str] = []
+        self.flow = Flow()
         self.tables = 0
         self.charts = 0
 
@@ -71,9 +79,9 @@ class _Report:
         self.text(wording.preamble(self.figures))
         if self.figures.issue_no:
             self.corrections()
-        self.blocks(list(wording.blocks(self.figures)))
-        annexes = [(one["title"], *self.annex_content(one)) for one in wording.annexes(self.figures)]
+        annexes = [(one["title"], *self.annex_content(one)) for one in self.chosen_annexes()]
         lying = [grid.fit(TEXT_WIDTH_MM)[1] < SMALLEST_UPRIGHT_PT for _, grid, _ in annexes]
+        self.blocks(chosen_blocks(self.figures), keeps_last=not annexes)
         # A section ends where pages turn; between annexes of one position a page break does.
         turns = [lies is not after for lies, after in zip([False, *lying], [*lying, None], strict=True)]
         ends = [
@@ -82,7 +90,9 @@ class _Report:
         self.closing([title for title, _, _ in annexes], ends[0])
         for at, (title, grid, note) in enumerate(annexes):
             width = TEXT_HEIGHT_MM if lying[at] else TEXT_WIDTH_MM
-            self.annex(at + 1, title, grid.xml(width, has_note=bool(note)), breaks_page=not ends[at])
+            grid = grid if lying[at] else grid.snug(PAGE_PT - _ANNEX_HEAD_PT - note_pt(note))
+            mark = wording.annex_mark(at + 1, len(annexes))
+            self.annex(mark, title, grid.xml(width, has_note=bool(note)), breaks_page=not ends[at])
             self.note(note, section=ends[at + 1])
         body = self.document.element.body
         for child in list(body):
@@ -132,12 +142,20 @@ class _Report:
             mark = texts()["reissue"]["mark"].format(number=self.figures.issue_no)
             self.add(paragraph(run(f"（{mark}）"), "Subtitle"))
         self.add(paragraph())
+        self.flow.whole(len(wording.title_lines(self.figures)) * _TITLE_LINE_PT + _HEAD_LINES * LINE_PITCH_PT)
+
+    def heading(self, text: str, level: int) -> None:
+        self.add(paragraph(run(text), f"Heading{level}"))
+        self.flow.heading()
 
     def text(self, text: str, *, keep: bool = False) -> None:
         self.add(paragraph(run(text), "BodyText", keep_next=keep))
+        self.flow.lines(body_lines(text))
 
-    def caption(self, text: str, *, keep: bool) -> None:
-        self.add(paragraph(run(text), "Caption", keep_next=keep))
+    def caption(self, text: str, *, keep: bool, after: int = 0) -> None:
+        """The title over a table or under a chart; ``after`` in points."""
+        spacing = f'w:after="{after * 20}" w:line="480" w:lineRule="exact"' if after else ""
+        self.add(paragraph(run(text), "Caption", keep_next=keep, spacing=spacing))
 
     def note(self, text: str, *, section: str = "") -> None:
         """The note under a table, or a narrow gap where there is none; ``section`` ends with it."""
@@ -153,31 +171,51 @@ class _Report:
             (one.label, *(words["not_listed"] if text is None else text for text in (one.before, one.now)))
             for one in self.figures.corrections
         )
+        grid = Grid(tuple(words["columns"].values()), body, (False, True, True), (50, 25, 25))
         self.caption(words["title"], keep=True)
-        self.add(Grid(tuple(words["columns"].values()), body, (False, True, True), (50, 25, 25)).xml())
+        self.add(grid.xml())
         self.note("")
+        self.flow.table(_CAPTION_PT, grid.heights(), grid.kept)
+        self.flow.whole(note_pt(""))
 
-    def blocks(self, blocks: list[wording.Block]) -> None:
+    def blocks(self, blocks: list[wording.Block], *, keeps_last: bool) -> None:
+        """The body; its last paragraph stays with what follows if ``keeps_last``."""
         while blocks:
             if len(blocks) > 1 and self.beside(blocks[0], blocks[1]):
                 blocks = blocks[2:]
                 continue
+            if len(blocks) > 1 and self.should_change(blocks[0], blocks[1]):
+                blocks[:2] = [blocks[1], blocks[0]]
             match blocks.pop(0):
                 case wording.Heading(level, text):
-                    self.add(paragraph(run(text), f"Heading{level}"))
+                    self.heading(text, level)
                 case wording.Paragraph(text):
-                    self.text(text, keep=not blocks)
+                    self.text(text, keep=keeps_last and not blocks)
                 case wording.TableBlock(table, is_cut):
                     self.numbered_table(table, is_cut)
                 case wording.ChartBlock(key):
                     self.chart(key)
 
+    def should_change(self, first: wording.Block, second: wording.Block) -> bool:
+        """Whether a chart before its table would leave a hole at the page's end that the table fills."""
+        match (first, second):
+            case (wording.ChartBlock(key), wording.TableBlock(table)):
+                spec = chart(key, self.figures)
+                if spec is None or self.flow.fits(chart_pt(spec, smallest_mm(spec))):
+                    return False
+                grid = grid_of(table)
+                return self.flow.fits(_CAPTION_PT + sum(grid.heights()[: grid.kept + 1]))
+        return False
+
     def numbered_table(self, table: Table, is_cut: bool) -> None:
-        self.caption(self.table_title(table), keep=True)
         count = sum(1 for row in table.rows if not row.is_total)
         note = wording.table_note(table, count if is_cut else None)
-        self.add(grid_of(table).xml(has_note=bool(note)))
+        grid = grid_of(table)
+        self.caption(self.table_title(table), keep=True)
+        self.add(grid.xml(has_note=bool(note)))
         self.note(note)
+        self.flow.table(_CAPTION_PT, grid.heights(), grid.kept)
+        self.flow.whole(note_pt(note))
 
     def table_title(self, table: Table) -> str:
         self.tables += 1
@@ -187,17 +225,21 @@ class _Report:
         spec = chart(key, self.figures)
         if spec is None:
             return
-        drawing, caption = self.drawing(spec, TEXT_WIDTH_MM)
+        full, least = height_mm(spec), smallest_mm(spec)
+        height = least if not self.flow.fits(chart_pt(spec, full)) and self.flow.fits(chart_pt(spec, least)) else full
+        drawing, caption = self.drawing(spec, TEXT_WIDTH_MM, height)
         self.add(paragraph(drawing, "Drawing"))
-        self.caption(caption, keep=bool(spec.note))
+        self.caption(caption, keep=bool(spec.note), after=0 if spec.note else _AFTER_CHART_PT)
         if spec.note:
             self.note(spec.note)
+        self.flow.whole(chart_pt(spec, height))
 
-    def drawing(self, spec: ChartSpec, width_mm: float, height_mm: float | None = None) -> tuple[str, str]:
+    def drawing(self, spec: ChartSpec, width_mm: float, height: float) -> tuple[str, str]:
         """Draw the next chart; returns its run and its caption."""
         self.charts += 1
         caption = texts()["chart_number"].format(number=self.charts, title=spec.caption)
-        return add_chart(self.document, spec, self.charts, width_mm, height_mm), str(caption)
+        size = (width_mm, height)
+        return add_chart(self.document, spec, self.charts, size, is_small=height < height_mm(spec)), str(caption)
 
     def beside(self, first: wording.Block, second: wording.Block) -> bool:
         """Set a small table and the chart of the same figures side by side; ``False`` when the two blocks are not."""
@@ -213,9 +255,9 @@ class _Report:
         if spec is None or len(table.columns) > BESIDE_COLUMNS or len(table.rows) > BESIDE_ROWS:
             return False
         left_mm = TEXT_WIDTH_MM * BESIDE_SHARE
+        grid, note = grid_of(table), wording.table_note(table)
         left = paragraph(run(self.table_title(table)), "Caption", keep_next=True)
-        left += grid_of(table).xml(left_mm - BESIDE_GAP_MM)
-        note = wording.table_note(table)
+        left += grid.xml(left_mm - BESIDE_GAP_MM)
         left += paragraph(
             run(note) if note else "", "TableNote", spacing='w:before="60" w:after="0" w:line="280" w:lineRule="exact"'
         )
@@ -234,7 +276,14 @@ class _Report:
             f"<w:tr><w:trPr><w:cantSplit/></w:trPr>{cells}</w:tr></w:tbl>"
         )
         self.note("")
+        height = _CAPTION_PT + sum(grid.heights(left_mm - BESIDE_GAP_MM)) + 2 * note_pt(note)
+        self.flow.whole(max(height, chart_pt(spec, BESIDE_HEIGHT_MM)))
         return True
+
+    def chosen_annexes(self) -> list[Mapping[str, Any]]:
+        brief = texts()["word_brief"].get(self.figures.edition.level)
+        found = wording.annexes(self.figures)
+        return [one for one in found if brief is None or one.get("table") in brief["annexes"]]
 
     # -- closing and annexes ---------------------------------------------------------------------------------------
 
@@ -245,8 +294,8 @@ class _Report:
         for number, title in enumerate(annexes, start=1):
             lead = f"{texts()['annexes_title']}：" if number == 1 else ""
             indent = f'w:left="2240" w:hanging="{1600 if lead else 640}"'
-            label = run(f"{lead}{number}. {title}")
-            self.add(paragraph(label, keep_next=number == len(annexes), indent=indent, side="left"))
+            label = run(f"{lead}{number}. {title}" if len(annexes) > 1 else f"{lead}{title}")
+            self.add(paragraph(label, keep_next=True, indent=indent, side="left"))
         self.add(paragraph(keep_next=True) * 2)
         # The date four characters from the right, the owner's name in the middle over it.
         room = words["date_room"]
@@ -268,10 +317,49 @@ class _Report:
         table = self.figures.tables[annex["table"]]
         return grid_of(table), wording.table_note(table)
 
-    def annex(self, number: int, title: str, grid: str, *, breaks_page: bool) -> None:
-        mark = texts()["annex_mark"].format(number=number)
+    def annex(self, mark: str, title: str, grid: str, *, breaks_page: bool) -> None:
         self.add(paragraph(run(mark), "AnnexMark", page_break=breaks_page))
         self.add(paragraph(style="Title", spacing='w:line="280" w:lineRule="exact"', keep_next=True))
         self.add(paragraph(run(title), "Title"))
         self.add(paragraph(style="Title", spacing='w:line="160" w:lineRule="exact"', keep_next=True))
         self.add(grid)
+
+
+def chosen_blocks(figures: ReportFigures) -> list[wording.Block]:
+    """The body's blocks; in a short report (``word_brief`` of ``texts.yaml``) only its tables and charts."""
+    found = list(wording.blocks(figures))
+    brief = texts()["word_brief"].get(figures.edition.level)
+    if brief is None:
+        return found
+    kept: list[wording.Block] = []
+    section = ""
+    for block in found:
+        match block:
+            case wording.Heading(1, text):
+                section = text.partition("、")[2]
+                kept.append(block)
+            case wording.Heading(2) if section in brief["without_subtitles"]:
+                continue
+            case wording.ChartBlock(key):
+                kept += [block] if key in brief["charts"] else []
+            case wording.TableBlock(table, is_cut):
+                top = brief["tables"].get(table.key)
+                if top:
+                    shorter, cuts = wording.cut(table, top)
+                    kept.append(wording.TableBlock(shorter, is_cut or cuts))
+                elif top is not None:
+                    kept.append(block)
+            case _:
+                kept.append(block)
+    return [*kept, wording.Paragraph(brief["pointer"])]
+
+
+def note_pt(text: str) -> float:
+    """Height of the note under a table in points; of the gap where there is none."""
+    lines = math.ceil(text_width(text, 10.5) / (TEXT_WIDTH_MM / 25.4 * 72))
+    return lines * 14 + 11 if lines else 10.0
+
+
+def chart_pt(spec: ChartSpec, height: float) -> float:
+    """Height in points of a chart of ``height`` mm with the space over it, its caption and its note."""
+    return 6 + height / 25.4 * 72 + _DESCENT_PT + _CAPTION_PT + (note_pt(spec.note) if spec.note else _AFTER_CHART_PT)

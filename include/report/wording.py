@@ -247,10 +247,16 @@ def _place(name: str, style: str | None, figures: ReportFigures, mark: Mark) -> 
 
 
 def _annex_mark(table: str, figures: ReportFigures) -> str | None:
-    for number, annex in enumerate(annexes(figures), start=1):
+    found = annexes(figures)
+    for number, annex in enumerate(found, start=1):
         if annex.get("table") == table:
-            return str(texts()["annex_mark"]).format(number=number)
+            return annex_mark(number, len(found))
     return None
+
+
+def annex_mark(number: int, count: int) -> str:
+    """``附件2``; a lone annex has no number."""
+    return str(texts()["annex_mark"]).format(number=number) if count > 1 else str(texts()["annexes_title"])
 
 
 def _listing(name: str, style: str, figures: ReportFigures, mark: Mark) -> str | None:
@@ -330,11 +336,14 @@ def definitions(figures: ReportFigures) -> list[tuple[str, str, str]]:
 
 def annexes(figures: ReportFigures) -> list[Mapping[str, Any]]:
     """The annexes of ``texts.yaml`` that this issue has something for, in the order of their numbers."""
-    return [
-        one
-        for one in texts()["annexes"]
-        if one.get("definitions") or (one["table"] in figures.tables and figures.tables[one["table"]].rows)
-    ]
+    return [one for one in texts()["annexes"] if stands(one, figures) and _is_filled(one, figures)]
+
+
+def _is_filled(annex: Mapping[str, Any], figures: ReportFigures) -> bool:
+    if annex.get("definitions"):
+        return True
+    table = figures.tables.get(annex["table"])
+    return table is not None and bool(table.rows)
 
 
 def preamble(figures: ReportFigures, mark: Mark = unmarked) -> str:

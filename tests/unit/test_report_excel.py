@@ -92,7 +92,7 @@ def test_charts_read_cells_that_hold_what_they_draw(figures: ReportFigures, writ
     data = workbook["图表数据"]
     with zipfile.ZipFile(io.BytesIO(written)) as package:
         drawn = [package.read(name).decode() for name in package.namelist() if name.startswith("xl/charts/chart")]
-    assert len(drawn) == 8
+    assert len(drawn) == 9
     assert all(set(re.findall(r"<c:f>'?([^'!<]+)'?!", one)) == {"图表数据"} for one in drawn)
     cities = next(one for one in drawn if "各市当期生产缺工人数" in one)
     first, last = re.search(r"\$A\$(\d+):\$A\$(\d+)", cities).groups()  # type: ignore[union-attr]
