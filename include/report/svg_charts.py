@@ -141,8 +141,9 @@ def _mark(series: Series, lies: bool) -> dict[str, Any]:
 def live_chart(shape: str) -> dict[str, Any]:
     """A live chart without data: dataset ``rows`` of ``name``, ``value``, ``label`` (as printed), ``tone``, ``key``.
 
-    ``bars`` grows with its rows. ``columns`` has the height of its box and may carry a line on an axis of its own
-    (``line``, ``line_label``); ``top`` and ``line_top`` are the axes' ends, which keep the line above the columns.
+    ``bars`` grows with its rows; ``room`` is the width of its box, half of which names may take. ``columns`` has the
+    height of its box and may carry a line on an axis of its own (``line``, ``line_label``); ``top`` and ``line_top``
+    are the axes' ends, which keep the line above the columns.
     """
     colour = {
         "field": "tone",
@@ -168,10 +169,11 @@ def live_chart(shape: str) -> dict[str, Any]:
     }
     value: dict[str, Any] = {"field": "value", "type": "quantitative", "stack": None, "axis": None}
     if shape == "bars":
-        axis = {"title": None, "domain": False, "labelPadding": 6, "labelLimit": {"expr": "width * 0.6"}}
+        axis = {"title": None, "domain": False, "labelPadding": 6, "labelLimit": {"expr": "room * 0.5"}}
         name: dict[str, Any] = {"field": "name", "type": "nominal", "sort": None, "axis": axis}
         place = {"y": name, "x": value}
         return base | {
+            "params": [{"name": "room", "value": 600}],
             "height": {"step": 30},
             "padding": {"left": 2, "right": 72, "top": 4, "bottom": 4},
             "layer": [

@@ -298,7 +298,7 @@ def test_a_keyboard_is_enough(show: Opener) -> None:
     page.keyboard.press("ArrowDown")
     assert focused("at.dataset.figure") != first
     assert focused("at.closest('tr').rowIndex") == 2
-    header = page.locator('table[data-table="shortage_city"] th[data-column="name"] button')
+    header = page.locator('table[data-table="shortage_city"] th[data-column="name"] [role=button]')
     header.focus()
     page.keyboard.press("Enter")
     assert (

@@ -70,11 +70,17 @@
     });
     headers.forEach((header, column) => {
       const label = header.textContent;
-      const button = make("button", { type: "button", className: "sort", title: fill(words.sort, { header: label }) });
+      // A span, for Chromium leaves buttons out of the headers that it repeats on paper.
+      const button = make("span", { role: "button", tabIndex: 0, className: "sort", title: fill(words.sort, { header: label }) });
       button.append(...header.childNodes);
       header.append(button);
       header.setAttribute("aria-sort", "none");
       button.addEventListener("click", () => sortBy(table, column));
+      button.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        sortBy(table, column);
+      });
     });
     return table;
   });
@@ -671,6 +677,7 @@
       const width = this.figure.clientWidth;
       if (!width || width === this.width) return;
       this.width = width;
+      if (this.shape === "bars") this.view.signal("room", width);
       this.view.width(width).runAsync();
     }
 
