@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
+
+from include.report.model import Figure, ReportFigures
+from include.report.numbers import percent
+
+# Without a sum of cells: persons that stand on several lines count once, a target is set by a document, and what is
+# done of it is known to the system itself in this province.
+LINES_ONLY = {"delivered", "delivered_share", "completion"}
+OTHERS = {"order", "note", "standing", "lead"}
 
 
 @dataclass(frozen=True)
@@ -77,3 +86,30 @@ def recomputed(data: Mapping[str, Any], key: str) -> Fraction | int | None:
     if not base:
         return None
     return Fraction({"change": whole - base, "per_thousand": 1000 * whole}.get(kind, whole), base)
+
+
+def differing(figures: ReportFigures, data: Mapping[str, Any]) -> tuple[list[str], int]:
+    """Keys of figures that their cells do not come to, and how many were held against their cells."""
+    wrong, checked = [], 0
+    for key, figure in figures.figures.items():
+        entry = data["entries"][key]
+        if figure.value is None or entry["t"] in OTHERS:
+            continue
+        found = recomputed(data, key)
+        if found is None:
+            if key.split(".")[-1] not in LINES_ONLY and key != "reporting.data_cutoff":
+                wrong.append(key)
+            continue
+        checked += 1
+        if entry["t"] == "sum" and entry["v"] != found:
+            wrong.append(key)
+        if entry["t"] != "sum" and not _prints_alike(figure, found):
+            wrong.append(key)
+    return wrong, checked
+
+
+def _prints_alike(figure: Figure, found: Fraction | int) -> bool:
+    assert isinstance(figure.value, (int, Decimal))
+    if figure.unit not in ("rate", "change", "points"):
+        return figure.value == found
+    return percent(Decimal(Fraction(found).numerator) / Decimal(Fraction(found).denominator)) == percent(figure.value)

@@ -3,12 +3,14 @@
 ``python -m tests.bench.bench_trace [--months 36]`` fills dbt's own tables with made-up rows of 111 counties, 1,000
 enterprises and 300 claims each, by SQL; the sums of the marts are computed from them. Prints a line per figure: its
 cells, seconds of the first and the median of five further traces in the server, seconds of the same by
-``include.trace`` with the first 40 cells, and whether they add up. Ends with 1 when one does not.
+``include.trace`` with the first 40 cells, and whether they add up. Ends with 1 when one does not. Then what pages
+of the report embed: seconds to read a month's cells for all editions, and to cut out a province's, city's, county's.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import statistics
@@ -163,6 +165,31 @@ def measure(conn: psycopg.Connection[Any]) -> bool:
     return right
 
 
+def measure_pages(conn: psycopg.Connection[Any]) -> None:
+    """What the pages of all editions of a month take."""
+    from include.report.chart_library import pack
+    from include.report.model import Edition, Figure, ReportFigures
+    from include.report.tracing import read_sources, traces
+
+    started = time.perf_counter()
+    sources = read_sources(conn, PERIOD)
+    print(f"cells of {PERIOD} read for all editions in {time.perf_counter() - started:.1f} s")
+    keys = [f"region.{name}" for name in ("shortage_now", "headcount", "enterprises", "high_skilled")]
+    keys += [f"industry.{code}.shortage_now" for code in range(10, 40)]
+    figures = {key: Figure(key, 1, "persons") for key in keys}
+    for edition in (
+        Edition("province", "450000", "全区"),
+        Edition("city", "450700", "钦州市"),
+        Edition("county", "450721", "灵山县", "450721"),
+    ):
+        started = time.perf_counter()
+        found = traces(sources, ReportFigures(PERIOD, "2026-02", edition, figures, {}, (), True, None))
+        packed = len(pack(json.dumps(found.payload(), ensure_ascii=False, separators=(",", ":"))))
+        spent = time.perf_counter() - started
+        summed = f", by workbook: {', '.join(found.summed)}" if found.summed else ""
+        print(f"{edition.level:9} {found.cell_count:>8} cells, {packed / 1000:>6.0f} kB in {spent:.2f} s{summed}")
+
+
 def main() -> int:
     """Entry point; 1 when a sum differs."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.bench_trace", description=__doc__)
@@ -188,7 +215,9 @@ def main() -> int:
             started = time.perf_counter()
             fill(conn, options.months)
             print(f"{options.months} months filled in {time.perf_counter() - started:.0f} s")
-            return 0 if measure(conn) else 1
+            right = measure(conn)
+            measure_pages(conn)
+            return 0 if right else 1
     finally:
         embedded.stop()
         shutil.rmtree(folder, ignore_errors=True)

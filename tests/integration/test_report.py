@@ -15,8 +15,10 @@ from include.report.figures import collect_editions, collect_figures
 from include.report.model import edition_key
 from include.report.reconcile import ReconciliationFailed, compare, recompute, reconcile
 from include.report.render import render_reports
+from include.report.tracing import read_sources, traces
 from include.warehouse.connection import connect
 from include.warehouse.dbt import dbt_build
+from tests.trace_sums import differing, lines
 
 NOW, LAST = "2026-04", "2026-03"
 BINYANG, HENGZHOU, LINGSHAN = "450126", "450181", "450721"
@@ -289,6 +291,32 @@ def test_every_figure_of_the_real_marts_reconciles(months: None) -> None:
             results = [compare(one, found[one.edition]) for one in figures]
             assert [result.mismatches for result in results] == [()] * 6
             assert sum(result.checked for result in results) > least
+
+
+def test_every_figure_of_every_edition_leads_to_its_cells(months: None) -> None:
+    with connect() as conn:
+        for period, least in ((LAST, 100), (NOW, 300)):
+            sources = read_sources(conn, period)
+            editions = list(collect_editions(conn, period))
+            checked = 0
+            for figures in editions:
+                wrong, count = differing(figures, traces(sources, figures).payload())
+                assert wrong == [], edition_key(figures.edition)
+                checked += count
+            assert checked > least
+        # The same cells as marts.trace finds, in the same places.
+        province = traces(sources, editions[0]).payload()
+        behind = list(lines(province, province["entries"]["region.shortage_now"]))
+        found = conn.execute(
+            "select sheet, source_row, column_letter from marts.trace("
+            "'mart_labour_shortage_summary', 'shortage_now_persons', %s)",
+            (NOW,),
+        ).fetchall()
+    places = [
+        (one.block["s"], int(one.block["r"].split(",")[one.at]), one.block.get("h", {}).get("shortage_now", [None])[0])
+        for one in behind
+    ]
+    assert sorted(places, key=str) == sorted(found, key=str) and len(places) == 4
 
 
 def test_the_figures_are_what_a_person_computes(months: None) -> None:

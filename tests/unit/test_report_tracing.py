@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from include.report import tracing
 from include.report.figures import edition_figures, editions_of
-from include.report.model import Figure, ReportFigures
-from include.report.numbers import percent
+from include.report.model import ReportFigures
 from include.report.tracing import Sources, traces
 from tests.report_rows import mart_rows, reporters
 from tests.trace_rows import trace_sources
-from tests.trace_sums import lines, recomputed
+from tests.trace_sums import differing, lines
 
 COUNTIES = [one["region_code"] for one in reporters()]
 MONTH: dict[str, Any] = {"absent": {"2026-04": {COUNTIES[19]}, "2026-03": {COUNTIES[3]}}, "refused": {COUNTIES[8]}}
-# Without a sum of cells: persons that stand on several lines count once, a target is set by a document, and what is
-# done of it is known to the system itself in this province.
-LINES_ONLY = {"delivered", "delivered_share", "completion"}
-OTHERS = {"order", "note", "standing", "lead"}
 
 
 def editions(**month: Any) -> tuple[list[ReportFigures], Sources]:
@@ -37,33 +29,6 @@ def editions(**month: Any) -> tuple[list[ReportFigures], Sources]:
 @pytest.fixture(scope="module")
 def month() -> tuple[list[ReportFigures], Sources]:
     return editions(**MONTH)
-
-
-def differing(figures: ReportFigures, data: Mapping[str, Any]) -> tuple[list[str], int]:
-    """Keys of figures that their cells do not come to, and how many were held against their cells."""
-    wrong, checked = [], 0
-    for key, figure in figures.figures.items():
-        entry = data["entries"][key]
-        if figure.value is None or entry["t"] in OTHERS:
-            continue
-        found = recomputed(data, key)
-        if found is None:
-            if key.split(".")[-1] not in LINES_ONLY and key != "reporting.data_cutoff":
-                wrong.append(key)
-            continue
-        checked += 1
-        if entry["t"] == "sum" and entry["v"] != found:
-            wrong.append(key)
-        if entry["t"] != "sum" and not _prints_alike(figure, found):
-            wrong.append(key)
-    return wrong, checked
-
-
-def _prints_alike(figure: Figure, found: Fraction | int) -> bool:
-    assert isinstance(figure.value, (int, Decimal))
-    if figure.unit not in ("rate", "change", "points"):
-        return figure.value == found
-    return percent(Decimal(Fraction(found).numerator) / Decimal(Fraction(found).denominator)) == percent(figure.value)
 
 
 def test_the_cells_of_every_figure_of_every_edition_come_to_it(month: tuple[list[ReportFigures], Sources]) -> None:
