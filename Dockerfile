@@ -29,7 +29,7 @@ COPY include include
 COPY plugins plugins
 
 # Named volumes take over the owner of the folders they are mounted on. The code itself stays root's.
-RUN mkdir -p /opt/airflow/logs var/inbox var/landing var/outbox var/work \
+RUN mkdir -p /opt/airflow/logs var/inbox var/landing var/outbox var/work var/drafts \
  && chown -R labour:labour /opt/airflow var
 ENV AIRFLOW_HOME=/opt/airflow \
     VAR_DIR=/opt/labour/var

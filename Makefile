@@ -77,10 +77,11 @@ lint: install ## ruff, mypy and sqlfluff | 代码规范检查
 	@$(BIN)/mypy include dags plugins
 	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
 
-bench: install ## reading against the bare reader; building month 36 against month 1; twenty queries | 测量读取、建库、查询速度
+bench: install ## reading against the bare reader; building month 36 against month 1; twenty queries; every report of a month | 测量读取、建库、查询、出报告速度
 	@$(BIN)/python -m tests.bench.bench_reading
 	@$(BIN)/python -m tests.bench.bench_province
 	@$(BIN)/python -m tests.bench.bench_warehouse
+	@$(BIN)/python -m tests.bench.bench_report
 
 docs: install ## models as one HTML file, data dictionary, ER diagram | 生成数据模型文档、数据字典、实体关系图
 	@$(BIN)/python -m include.documentation

@@ -23,6 +23,7 @@ class Settings:
         var: folder of all changing state (``VAR_DIR``, default ``<project>/var``).
         inbox, landing, outbox, work: the folders of the flow, under ``var`` unless set one by one
             (``INBOX_DIR``, ``LANDING_DIR``, ``OUTBOX_DIR``, ``WORK_DIR``).
+        drafts: where rendered reports wait until they are approved (``DRAFTS_DIR``, under ``var`` unless set).
         warehouse_url: ``WAREHOUSE_URL`` (``postgresql://user:password@host:port/database``) or ``None``: then the
             embedded PostgreSQL under ``var/postgres`` is used.
         reporters_file: CSV of who must report (``REPORTERS_FILE``).
@@ -35,6 +36,9 @@ class Settings:
             first no mail is sent.
         webhook_url, webhook_secret: web address that takes every message, and the secret that signs them
             (``WEBHOOK_URL``, ``WEBHOOK_SECRET``); without the first none is called.
+        webhook_style: what the web address understands (``WEBHOOK_STYLE``): ``standard`` (Standard Webhooks),
+            ``wecom`` (企业微信群机器人) or ``dingtalk`` (钉钉群机器人).
+        needs_approval: a person approves each report before it is released (``REPORT_APPROVAL=on``; ``off`` without).
     """
 
     var: Path
@@ -53,6 +57,9 @@ class Settings:
     mail_from: str | None = None
     webhook_url: str | None = field(default=None, repr=False)
     webhook_secret: str | None = field(default=None, repr=False)
+    webhook_style: str = "standard"
+    drafts: Path = PROJECT_ROOT / "var" / "drafts"
+    needs_approval: bool = False
     dbt_project: Path = PROJECT_ROOT / "dbt_project"
     expectations: Path = PROJECT_ROOT / "expectations"
 
@@ -60,6 +67,16 @@ class Settings:
 def _path(name: str, default: Path) -> Path:
     value = os.environ.get(name)
     return Path(value).expanduser().resolve() if value else default
+
+
+def _is_on(name: str) -> bool:
+    """A switch; a word that is neither on nor off is no reason to leave a safeguard out."""
+    value = (os.environ.get(name) or "off").strip().lower()
+    if value in {"on", "true", "yes", "1"}:
+        return True
+    if value in {"off", "false", "no", "0"}:
+        return False
+    raise ValueError(f"{name} is {value!r}: write on or off")
 
 
 @lru_cache(maxsize=1)
@@ -84,6 +101,9 @@ def get_settings() -> Settings:
         mail_from=os.environ.get("MAIL_FROM") or None,
         webhook_url=os.environ.get("WEBHOOK_URL") or None,
         webhook_secret=os.environ.get("WEBHOOK_SECRET") or None,
+        webhook_style=os.environ.get("WEBHOOK_STYLE") or "standard",
+        drafts=_path("DRAFTS_DIR", var / "drafts"),
+        needs_approval=_is_on("REPORT_APPROVAL"),
         limits_file=_path("LIMITS_FILE", config / "limits.yaml"),
         read_workers=max(int(read_workers), 1) if read_workers else None,
     )

@@ -37,7 +37,8 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 _LEADING_ELSEWHERE = (
     "WAREHOUSE_URL", "INBOX_DIR", "LANDING_DIR", "OUTBOX_DIR", "WORK_DIR", "REPORTERS_FILE", "REPORTING_FILE",
     "THRESHOLDS_FILE", "LIMITS_FILE", "READ_WORKERS",
-    "CONTACTS_FILE", "SMTP_URL", "MAIL_FROM", "WEBHOOK_URL", "WEBHOOK_SECRET",
+    "CONTACTS_FILE", "SMTP_URL", "MAIL_FROM", "WEBHOOK_URL", "WEBHOOK_SECRET", "WEBHOOK_STYLE",
+    "DRAFTS_DIR", "REPORT_APPROVAL",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
 )  # fmt: skip
 
@@ -120,7 +121,7 @@ def inbox(prepared_warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """An empty inbox, an empty warehouse, and landing store, outbox and work folder of this test alone."""
     from include.settings import get_settings
 
-    for name in ("INBOX", "LANDING", "OUTBOX", "WORK"):
+    for name in ("INBOX", "LANDING", "OUTBOX", "WORK", "DRAFTS"):
         monkeypatch.setenv(f"{name}_DIR", str(tmp_path / name.lower()))
     get_settings.cache_clear()
     (tmp_path / "inbox").mkdir()

@@ -117,7 +117,9 @@ class Hook:
     """A web address: what it was sent, and what it answers."""
 
     answer: int = 204
+    body: bytes = b""
     calls: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
 
     @property
     def documents(self) -> list[dict[str, Any]]:
@@ -133,9 +135,11 @@ def hook_server(port: int | None = None, hook: Hook | None = None) -> Iterator[t
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             record.calls.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            record.paths.append(self.path)
             self.send_response(record.answer)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(record.body)))
             self.end_headers()
+            self.wfile.write(record.body)
 
         def log_message(self, *arguments: Any) -> None:
             """Nothing on the terminal."""

@@ -167,6 +167,7 @@ def mart_rows(
         training=_training(current),
         subsidies=_subsidies({row["county"] for row in current}, seed),
         alerts=_alerts({row["county"] for row in current}),
+        budgets=[],
         targets=_targets(listed, {row["county"] for row in current}),
         performance=_performance(_submissions(listed, period, absent.get(period, set()), refused, late)),
         findings=_findings([one for one in listed if one["region_code"] not in absent.get(period, set())]),

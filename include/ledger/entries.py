@@ -180,7 +180,8 @@ def outdated_periods(conn: psycopg.Connection) -> list[str]:
     """Periods whose marts or issued report were made from other data than the ledger holds now, oldest first.
 
     A month of which nothing has arrived, known only because its counties are reminded, is not among them: there is
-    nothing to report of it but who is missing, and that the reminders say.
+    nothing to report of it but who is missing, and that the reminders say. Nor is one whose report of these very data a
+    person is being asked about, or did not approve.
     """
     rows = conn.execute(
         """
@@ -192,7 +193,16 @@ def outdated_periods(conn: psycopg.Connection) -> list[str]:
             where p.period = this.period order by p.issue_no desc limit 1
         ) as issued on true
         where
-            (build.input_hash is distinct from this.input_hash or issued.input_hash is distinct from this.input_hash)
+            (
+                build.input_hash is distinct from this.input_hash
+                or issued.input_hash is distinct from this.input_hash
+                and not exists (
+                    select 1 from intake.report_draft as draft
+                    where draft.period = this.period and draft.input_hash = this.input_hash
+                        and (draft.state in ('approved', 'releasing', 'refused')
+                            or draft.state = 'waiting' and draft.asked_in is not null)
+                )
+            )
             and exists (select 1 from intake.received_file as file where file.period = this.period)
         order by this.period
         """

@@ -6,7 +6,7 @@ Reads the ledger and changes nothing. All functions take an open psycopg connect
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -29,6 +29,7 @@ class FormStanding:
         version_in_use: newest version that was accepted, 0 when there is none.
         rows_held: rows of the version in use that are held back.
         is_late: the first accepted version came after the due day.
+        received_at: when the newest version came, ``None`` when there is none.
     """
 
     form: str
@@ -37,6 +38,7 @@ class FormStanding:
     version_in_use: int
     rows_held: int
     is_late: bool
+    received_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ class _FormRow:
     version: int
     version_in_use: int
     rows_held: int
+    received_at: datetime | None
     first_accepted_at: datetime | None
 
 
@@ -148,18 +151,42 @@ class _FindingRow:
     number: int
 
 
-def standings(conn: psycopg.Connection, period: str, form_order: Sequence[str], *, places: int) -> tuple[Standing, ...]:
+@dataclass(frozen=True, slots=True)
+class OpenCount:
+    """How many findings of one code are open in the forms of one kind of one reporter; exact.
+
+    Attributes:
+        form: ``None`` for files as a whole.
+    """
+
+    reporter_code: str
+    form: str | None
+    severity: Literal["E", "R", "W"]
+    code: str
+    number: int
+
+
+def standings(
+    conn: psycopg.Connection,
+    period: str,
+    form_order: Sequence[str],
+    *,
+    places: int,
+    reporters: Collection[str] | None = None,
+) -> tuple[Standing, ...]:
     """Every reporter expected in the month, by code.
 
     Args:
         form_order: names of the forms in the order in which they are to be told; others follow by name.
-        places: how many places of each code to name.
+        places: how many places of each code to name; 0 leaves the findings out, where :func:`open_counts` says enough.
+        reporters: codes of those wanted; without, all.
     """
+    chosen = None if reporters is None else list(reporters)
     forms: dict[str, list[_FormRow]] = defaultdict(list)
-    for row in _form_rows(conn, period):
+    for row in _form_rows(conn, period, chosen):
         forms[row.reporter_code].append(row)
     findings: dict[str, list[_FindingRow]] = defaultdict(list)
-    for found in _finding_rows(conn, period, places):
+    for found in _finding_rows(conn, period, places, chosen) if places else ():
         findings[found.reporter_code].append(found)
     waiting = _files(conn, period)
     rank = {form: position for position, form in enumerate(form_order)}
@@ -179,6 +206,43 @@ def standings(conn: psycopg.Connection, period: str, form_order: Sequence[str], 
     )
 
 
+def open_counts(conn: psycopg.Connection, period: str) -> list[OpenCount]:
+    """The open findings of known reporters in a month, counted: the numbers that :func:`standings` tells, summed over
+    the files of a form."""
+    with conn.cursor(row_factory=class_row(OpenCount)) as cursor:
+        return cursor.execute(
+            """
+            with listed as (
+                select reporter_code, form, severity, code, count(*) as number
+                from intake.finding
+                where period = %(period)s and state = 'open' and reporter_code is not null
+                group by reporter_code, form, severity, code
+            ),
+            -- Of each code no more than so many are kept one by one; the tally has the rest.
+            beyond as (
+                select reporter_code, form, severity, code, sum(more) as number
+                from (
+                    select distinct finding.reporter_code, finding.form, finding.severity, finding.code, tally.tally_id,
+                        tally.found - tally.stored as more
+                    from intake.finding_tally as tally
+                    join intake.finding as finding
+                        on finding.receipt_id = tally.receipt_id and finding.code = tally.code
+                            and finding.submission_id is not distinct from tally.submission_id
+                    where
+                        tally.found > tally.stored
+                        and finding.period = %(period)s and finding.state = 'open' and finding.reporter_code is not null
+                ) as one
+                group by reporter_code, form, severity, code
+            )
+            select reporter_code, form, severity, code, sum(number)::integer as number
+            from (select * from listed union all select * from beyond) as each_way
+            group by reporter_code, form, severity, code
+            order by reporter_code, position(severity in 'ERW'), form nulls last, code
+            """,
+            {"period": period},
+        ).fetchall()
+
+
 def _form_standing(row: _FormRow) -> FormStanding:
     outcome: FormOutcome = "missing"
     if row.outcome is not None:
@@ -190,21 +254,22 @@ def _form_standing(row: _FormRow) -> FormStanding:
         version_in_use=row.version_in_use,
         rows_held=row.rows_held,
         is_late=row.first_accepted_at is not None and row.first_accepted_at > row.due_at,
+        received_at=row.received_at,
     )
 
 
-def _form_rows(conn: psycopg.Connection, period: str) -> list[_FormRow]:
+def _form_rows(conn: psycopg.Connection, period: str, reporters: list[str] | None) -> list[_FormRow]:
     with conn.cursor() as cursor:
         cursor.execute(
             """
             select
                 expected.reporter_code, reporter.reporter_name, reporter.is_sample, expected.form, expected.due_on,
                 newest.outcome, coalesce(newest.version, 0), coalesce(used.version, 0), coalesce(used.rows_held, 0),
-                first_accepted.received_at
+                newest.received_at, first_accepted.received_at
             from intake.expected_report as expected
             join intake.reporter as reporter using (reporter_code)
             left join lateral (
-                select s.version, s.outcome from intake.submission as s
+                select s.version, s.outcome, s.received_at from intake.submission as s
                 where s.period = expected.period and s.reporter_code = expected.reporter_code and s.form = expected.form
                 order by s.version desc limit 1
             ) as newest on true
@@ -219,10 +284,11 @@ def _form_rows(conn: psycopg.Connection, period: str) -> list[_FormRow]:
                 where s.period = expected.period and s.reporter_code = expected.reporter_code and s.form = expected.form
                     and s.outcome <> 'refused'
             ) as first_accepted on true
-            where expected.period = %s
+            where expected.period = %(period)s
+                and (%(reporters)s::text[] is null or expected.reporter_code = any(%(reporters)s))
             order by expected.reporter_code, expected.form
             """,
-            (period,),
+            {"period": period, "reporters": reporters},
         )
         return [
             _FormRow(code, name, is_sample, form, end_of(due_on), *rest)
@@ -230,7 +296,7 @@ def _form_rows(conn: psycopg.Connection, period: str) -> list[_FormRow]:
         ]
 
 
-def _finding_rows(conn: psycopg.Connection, period: str, places: int) -> list[_FindingRow]:
+def _finding_rows(conn: psycopg.Connection, period: str, places: int, reporters: list[str] | None) -> list[_FindingRow]:
     """The first open findings of each code, each with the exact number of its code: of a code with more findings than
     the ledger keeps one by one, those it does not keep count as open as long as one that it keeps is."""
     with conn.cursor(row_factory=class_row(_FindingRow)) as cursor:
@@ -244,6 +310,7 @@ def _finding_rows(conn: psycopg.Connection, period: str, places: int) -> list[_F
                 ) as position
                 from intake.finding as finding
                 where finding.period = %(period)s and finding.state = 'open' and finding.reporter_code is not null
+                    and (%(reporters)s::text[] is null or finding.reporter_code = any(%(reporters)s))
                 window same as (
                     partition by finding.reporter_code, finding.receipt_id, finding.submission_id, finding.form,
                         finding.code
@@ -263,7 +330,7 @@ def _finding_rows(conn: psycopg.Connection, period: str, places: int) -> list[_F
             order by numbered.reporter_code, position(numbered.severity in 'ERW'), numbered.form nulls last,
                 numbered.receipt_id, numbered.code, numbered.position
             """,
-            {"period": period, "places": places},
+            {"period": period, "places": places, "reporters": reporters},
         ).fetchall()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 
@@ -29,6 +29,23 @@ class NotifierConfigError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with a message.
+
+    Attributes:
+        name: as the recipient sees it.
+        path: where its bytes are read when the message is sent.
+        media_type: e.g. ``application/pdf``.
+        sha256: of the bytes; a webhook is told of the file by it.
+    """
+
+    name: str
+    path: Path
+    media_type: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message to one recipient.
 
@@ -43,6 +60,7 @@ class Message:
             letters, digits, ``.`` and ``-``.
         place: where the outbox files it: a path under the outbox without suffix, e.g. ``2026-10/提醒/灵山县/1-…``.
         written_at: when it was written (aware).
+        attachments: files that a mail carries and a webhook names.
     """
 
     topic: str
@@ -54,6 +72,7 @@ class Message:
     message_id: str
     place: PurePosixPath
     written_at: datetime
+    attachments: tuple[Attachment, ...] = ()
 
 
 class Channel(Protocol):

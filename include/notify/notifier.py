@@ -95,5 +95,5 @@ def configured_channels(settings: Settings) -> list[Channel]:
     if settings.smtp_url:
         channels.append(MailChannel(mail_server(settings.smtp_url, settings.mail_from)))
     if settings.webhook_url:
-        channels.append(WebhookChannel(settings.webhook_url, settings.webhook_secret))
+        channels.append(WebhookChannel(settings.webhook_url, settings.webhook_secret, style=settings.webhook_style))
     return channels

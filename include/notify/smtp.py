@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import smtplib
 import ssl
 import urllib.parse
@@ -98,7 +99,7 @@ def check_address(address: str, where: str) -> str:
 
 
 def as_mail(message: Message, server: MailServer) -> EmailMessage:
-    """The message as a mail: plain text, HTML beside it, an id that doubles share."""
+    """The message as a mail: plain text, HTML beside it, files; the same message gives the same bytes and id."""
     assert message.address is not None
     mail = EmailMessage(policy=SMTP)
     mail["Subject"] = message.subject
@@ -111,6 +112,13 @@ def as_mail(message: Message, server: MailServer) -> EmailMessage:
     mail.set_content(message.body_text, cte="base64")
     if message.body_html is not None:
         mail.add_alternative(message.body_html, subtype="html", cte="base64")
+    for file in message.attachments:
+        main, _, sub = file.media_type.partition("/")
+        mail.add_attachment(file.path.read_bytes(), maintype=main, subtype=sub, filename=file.name)
+    # Else they are drawn at random.
+    digest = hashlib.sha256(message.message_id.encode()).hexdigest()[:24]
+    for number, part in enumerate(part for part in mail.walk() if part.is_multipart()):
+        part.set_boundary(f"=_{digest}_{number}")
     return mail
 
 

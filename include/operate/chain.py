@@ -25,7 +25,7 @@ QUIET_SECONDS = 15.0
 SETTLE_SECONDS = 15.0
 TASKS_ZH = {
     "collect": "收集", "announce": "通知", "read": "读取", "validate": "校验", "load": "入库",
-    "build_marts": "生成集市", "gate": "把关", "render": "生成报告", "deliver": "送达",
+    "build_marts": "生成集市", "gate": "把关", "render": "生成报告", "approve": "批准", "deliver": "送达",
 }  # fmt: skip
 DAGS_ZH = {COLLECT: "收集", BUILD: "建库", PUBLISH: "发布"}
 
@@ -43,7 +43,7 @@ class PeriodState:
     Attributes:
         pending: files not yet read.
         is_built: the marts were built from what the ledger holds now.
-        is_published: the report last issued was, too.
+        is_published: the report last issued was, too, or a person did not approve one of these data.
     """
 
     period: str
@@ -77,6 +77,10 @@ def period_states(conn: psycopg.Connection) -> dict[str, PeriodState]:
             (select count(*) from intake.received_file as f where f.period = this.period and f.outcome = 'pending'),
             build.input_hash is not distinct from this.input_hash,
             issued.input_hash is not distinct from this.input_hash
+            or exists (
+                select 1 from intake.report_draft as draft
+                where draft.period = this.period and draft.input_hash = this.input_hash and draft.state = 'refused'
+            )
         from intake.period_input as this
         left join intake.build on build.period = this.period
         left join lateral (
@@ -277,6 +281,8 @@ class _Watch:
                 continue
             tasks = self._client.tasks(run)
             now = [TASKS_ZH.get(task.task_id, task.task_id) for task in tasks if task.state == "running"]
+            if any(task.state == "awaiting_input" for task in tasks):
+                now.append("等待批准，请在网页上决定 / waits for approval in the web page")
             parts.append(f"{run.period or ''} {DAGS_ZH[run.dag_id]}{'：' + '、'.join(now) if now else ''}".strip())
         queued = sum(run.state == "queued" for run in active)
         if queued:

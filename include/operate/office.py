@@ -29,7 +29,12 @@ from include.ledger.periods import (
     reopen_period,
     waiting_corrections,
 )
+from include.notify.wording import texts as channel_words
 from include.operate.summary import table
+from include.publishing.approval import DecisionRefused, waiting_drafts
+from include.publishing.approval import resubmit as resubmit_draft
+from include.publishing.wording import issue_zh, maturity_zh
+from include.publishing.wording import texts as publishing_texts
 from include.returns.month import return_reporter
 from include.settings import get_settings
 from include.warehouse.connection import WarehouseUnreachableError, connect
@@ -55,6 +60,10 @@ _HOW_TO_ACCEPT = (
     '  采纳：make office ARGS="accept --period 报告期 --reporter 代码 --reason 理由"，一条规则的加 --code 规则；\n'
     "  不采纳的用 decline 代替 accept"
 )
+_HOW_TO_DECIDE = (
+    "  待批准的在 Airflow 网页“3 发布月报”的“需要的操作”中决定；未批准而要再议的：\n"
+    '  make office ARGS="resubmit --period 报告期 --reason 理由"，再以该报告期为分区键触发“3 发布月报”'
+)
 _HOW_TO_DECLINE = "  这类问题说明了也不能入库，仍须改正；看过后用 decline 注明意见，退回表会写明"
 
 
@@ -75,6 +84,18 @@ def waiting(conn: psycopg.Connection, chosen: argparse.Namespace) -> str:
         if rows:
             parts.append(f"{title}\n" + table(headers, rows))
             parts.append(how)
+    drafts = waiting_drafts(conn, chosen.period)
+    if drafts:
+        listed_drafts = [
+            (
+                d.period, d.draft_no, issue_zh(d.issue_no) or "首次发布", maturity_zh(d.maturity),
+                publishing_texts()["states"][d.state], _text(d.rendered_at), d.decided_by, d.decision_reason_zh,
+            )
+            for d in drafts
+        ]  # fmt: skip
+        of_drafts = ("报告期", "第几份稿", "期次", "性质", "状态", "生成时间", "经办", "理由")
+        parts.append("待批准、未批准的月报\n" + table(of_drafts, listed_drafts))
+        parts.append(_HOW_TO_DECIDE)
     return "\n".join(parts) if parts else "没有等待决定的事项"
 
 
@@ -246,6 +267,22 @@ _SHOWN: tuple[tuple[tuple[str, ...], str], ...] = (
         """,
     ),
     (
+        ("时间", "月报稿", "经过", "经办", "理由", "文件摘要"),
+        """
+        select happened_at, '第' || draft_no || '份', event, actor, reason_zh, left(files_sha256, 16)
+        from intake.report_event where period = %(period)s and %(reporter)s::text is null order by event_id
+        """,
+    ),
+    (
+        ("版本", "渠道", "收件方", "状态", "次数", "最近", "结果"),
+        """
+        select edition, channel, recipient, state, attempts, tried_at, result_zh from intake.delivery
+        where period = %(period)s and %(reporter)s::text is null and channel <> 'outbox'
+            and draft_no = (select max(draft_no) from intake.publication where period = %(period)s)
+        order by case when edition = 'province' then 0 else 1 end, edition, channel
+        """,
+    ),
+    (
         ("时间", "事项", "经办", "理由"),
         """
         select happened_at, event, actor, reason_zh from intake.period_event
@@ -266,7 +303,15 @@ def _text(cell: object) -> object:
     if isinstance(cell, datetime):
         return f"{cell.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
     if isinstance(cell, str):
-        return _STATES.get(cell) or _EVENTS.get(cell) or _form_zh(cell)
+        words = publishing_texts()
+        return (
+            _STATES.get(cell)
+            or _EVENTS.get(cell)
+            or words["events"].get(cell)
+            or words["delivery_states"].get(cell)
+            or channel_words()["channels"].get(cell)
+            or _form_zh(cell)
+        )
     return cell
 
 
@@ -302,6 +347,15 @@ def _difference_lines(conn: psycopg.Connection, chosen: argparse.Namespace) -> l
     return ["\n" + table(headers, shown) + (more if len(rows) > DIFFERENCES_SHOWN else "")]
 
 
+def resubmit(conn: psycopg.Connection, chosen: argparse.Namespace) -> str:
+    """Let a report that was not approved be asked about again."""
+    draft = resubmit_draft(conn, chosen.period, actor=chosen.actor, reason_zh=chosen.reason, now=datetime.now(SHANGHAI))
+    return (
+        f"{chosen.period} 第{draft.draft_no}份月报稿将重新请示："
+        "下一次收集后自动进行，或以该报告期为分区键触发“3 发布月报”。"
+    )
+
+
 _COMMANDS: dict[str, Callable[[psycopg.Connection, argparse.Namespace], str]] = {
     "waiting": waiting,
     "show": show,
@@ -311,6 +365,7 @@ _COMMANDS: dict[str, Callable[[psycopg.Connection, argparse.Namespace], str]] = 
     "reject": reject,
     "accept": accept,
     "decline": decline,
+    "resubmit": resubmit,
 }
 
 
@@ -327,6 +382,7 @@ def parser() -> argparse.ArgumentParser:
         "reject": "不批准封账后的更正",
         "accept": "采纳情况说明",
         "decline": "不采纳情况说明",
+        "resubmit": "未获批准的月报重新请示",
     }
     for name, text in helps.items():
         command = commands.add_parser(name, help=text)
@@ -353,7 +409,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(said)
             if chosen.command in ("reject", "accept", "decline"):
                 _return_again(conn, chosen.period, chosen.reporter)
-    except (PeriodRefused, PeriodError) as refused:
+    except (DecisionRefused, PeriodRefused, PeriodError) as refused:
         print(f"error: {refused}", file=sys.stderr)
         return 2
     except (WarehouseUnreachableError, EmbeddedPostgresError, MigrationError) as error:

@@ -155,7 +155,7 @@ def print_outputs(opened: Session, periods: Sequence[str]) -> list[str]:
         files = summary.report_files(opened.conn, outbox, period)
         if period not in issued or not files:
             missing.append(period)
-            print(f"{period}  没有发布 / not published")
+            print(f"{period}  {summary.refusal_line(opened.conn, period) or '没有发布 / not published'}")
             continue
         issue_no, maturity, reason, checked = issued[period]
         word = {"final": "定稿 final", "provisional": "初步 provisional"}[maturity]
@@ -163,6 +163,9 @@ def print_outputs(opened: Session, periods: Sequence[str]) -> list[str]:
         print(f"{period}  {word}{again}：{reason}；{checked} 个数字核对一致 / {checked} figures reconciled")
         for path in files:
             print(f"         {_short(path)}")
+        editions = summary.edition_line(opened.conn, period)
+        if editions:
+            print(f"         {editions}，在 in {_short(outbox / period)}")
     heading("退回表 / returned workbooks")
     for period in periods:
         print(f"{period}  {summary.returned_line(outbox, period)}，在 in {_short(outbox / period / summary.RETURNS)}")

@@ -12,7 +12,9 @@ import psycopg
 from include.ledger.periods import waiting_corrections
 from include.operate.airflow import DAG_IDS
 from include.operate.client import DagRun
-from include.returns.month import RECEIPT, RETURNS, TO_CHECK, TO_MEND
+from include.publishing.approval import waiting_drafts
+from include.publishing.drafts import latest_draft
+from include.returns.places import RECEIPT, RETURNS, TO_CHECK, TO_MEND
 
 FINDINGS_SHOWN = 30
 # What still stands: neither mended nor gone on with in a newer version.
@@ -182,12 +184,13 @@ def file_line(conn: psycopg.Connection, periods: Sequence[str]) -> str:
 def waiting_line(conn: psycopg.Connection) -> str | None:
     """What the office has to decide, in one line with the command that lists it; ``None`` when there is nothing."""
     corrections = len(waiting_corrections(conn))
+    reports = len(waiting_drafts(conn))
     explained = _one(conn, "select count(distinct finding_key) from intake.finding where state = 'explained'", ())
-    if not corrections and not explained:
+    if not corrections and not explained and not reports:
         return None
     return (
-        f"等待指挥部决定 for the office to decide: 封账后更正 {corrections} 份，情况说明 {explained} 条；"
-        "列出 list: make office"
+        f"等待指挥部决定 for the office to decide: 封账后更正 {corrections} 份，情况说明 {explained} 条，"
+        f"月报稿 {reports} 份；列出 list: make office"
     )
 
 
@@ -261,6 +264,14 @@ def timing_table(conn: psycopg.Connection, periods: Sequence[str]) -> str:
     return table(headers, rows, right=range(1, 7))
 
 
+def refusal_line(conn: psycopg.Connection, period: str) -> str | None:
+    """Who did not approve the period's report, and why; ``None`` when nobody did that."""
+    draft = latest_draft(conn, period)
+    if draft is None or draft.state != "refused":
+        return None
+    return f"未获批准 refused（{draft.decided_by}：{draft.decision_reason_zh}）；再议 ask again: make office"
+
+
 def publication_rows(conn: psycopg.Connection, periods: Sequence[str]) -> dict[str, tuple[Any, ...]]:
     """period -> (issue number, maturity, reason, figures reconciled) of the report last issued."""
     rows = conn.execute(
@@ -274,17 +285,39 @@ def publication_rows(conn: psycopg.Connection, periods: Sequence[str]) -> dict[s
 
 
 def report_files(conn: psycopg.Connection, outbox: Path, period: str) -> list[Path]:
-    """Files of the report last issued, those that lie in the outbox."""
+    """Files of the province's report last issued, those that lie in the outbox."""
     names = conn.execute(
         """
-        select distinct file_name from intake.delivery
-        where period = %(period)s and channel = 'outbox'
+        select file_name from intake.publication_file
+        where period = %(period)s and edition = 'province'
             and issue_no = (select max(issue_no) from intake.publication where period = %(period)s)
         order by file_name
         """,
         {"period": period},
     ).fetchall()
     return [path for (name,) in names if (path := outbox / period / name).is_file()]
+
+
+def edition_line(conn: psycopg.Connection, period: str) -> str | None:
+    """How many editions of cities and counties the last issue has and what was sent; ``None`` without any."""
+    issue = (
+        "period = %(period)s and issue_no = (select max(issue_no) from intake.publication where period = %(period)s)"
+    )
+    counts: dict[str, int] = dict(
+        conn.execute(
+            f"select split_part(edition, '.', 1), count(distinct edition) from intake.publication_file where {issue}"
+            " group by 1",
+            {"period": period},
+        ).fetchall()
+    )
+    sent = conn.execute(
+        f"select channel, count(*) filter (where state = 'sent'), count(*) from intake.delivery where {issue}"
+        " and channel <> 'outbox' group by channel order by channel",
+        {"period": period},
+    ).fetchall()
+    parts = [f"{word} {counts[level]}" for level, word in (("city", "分市"), ("county", "分县")) if counts.get(level)]
+    parts += [f"{channel} {done}/{all_}" for channel, done, all_ in sent]
+    return "，".join(parts) or None
 
 
 def returned_line(outbox: Path, period: str) -> str:

@@ -1,159 +1,406 @@
-"""Issuing the report of one period: gate -> render -> deliver."""
+"""Issuing the report of one period: gate -> render -> approve -> deliver; every step may be killed and run again.
+
+* ``render`` collects and reconciles the figures of every edition and decides which issue they are. If they are news,
+  it writes a draft; otherwise it finds the draft or issue that says the same.
+* ``approval_request`` and ``decide_report`` put the draft in front of a person, where that is asked for.
+* ``deliver`` releases an approved draft into the outbox as a whole and sends each edition to whom it is for.
+
+One process at a time works on a period (``alone``).
+"""
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import shutil
+import tempfile
 import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
-from include.intake.calendar import SHANGHAI, check_period, load_rules
-from include.settings import get_settings
+import psycopg
+
+from include.intake.calendar import SHANGHAI
+from include.intake.reporters import load_reporters
+from include.notify.contacts import known_codes, load_contacts
+from include.notify.notifier import Notifier, configured_channels
+from include.publishing.approval import (
+    DecisionRefused,
+    Request,
+    asked_before,
+    decide,
+    enter_request,
+    pass_without_approval,
+    request_of,
+)
+from include.publishing.drafts import (
+    FILES,
+    Draft,
+    DraftDamaged,
+    EditionDraft,
+    all_files,
+    clear_away,
+    drafts_in,
+    enter_draft,
+    file_sha256,
+    files_digest,
+    find_draft,
+    folder_of,
+    is_intact,
+    latest_draft,
+    put_in_place,
+    read_manifest,
+    set_state,
+    write_manifest,
+)
+from include.publishing.gate import NothingToPublish, check_gate
+from include.publishing.issues import Plan, PrintedByEdition, plan_issue, printed_digest
+from include.publishing.releasing import release
+from include.publishing.sending import Recipients, recipients_of, require_delivered, send_pending
+from include.publishing.wording import texts
+from include.settings import Settings, get_settings
 from include.warehouse.connection import connect
 from include.warehouse.locking import alone
 
+__all__ = [
+    "NothingToPublish", "ReportRefused", "ReportSuperseded", "ReportWaits", "approval_request", "check_gate",
+    "decide_report", "deliver", "render",
+]  # fmt: skip
+
 log = logging.getLogger(__name__)
 
-OFFICE = "专项行动指挥部"
+
+class ReportRefused(RuntimeError):
+    """A person did not approve these figures, and nothing has changed since."""
 
 
-class NothingToPublish(RuntimeError):
-    """The period has no marts yet."""
+class ReportSuperseded(RuntimeError):
+    """Other figures were rendered meanwhile; the decision is about those."""
 
 
-def check_gate(period: str) -> dict[str, Any]:
-    """Decide whether the period's report is final or provisional.
+class ReportWaits(RuntimeError):
+    """The draft waits for a person."""
 
-    Final when the month is closed, or when the share of expected reporters whose forms are all accepted reaches the
-    configured threshold; provisional otherwise, with the reason in words.
+
+class Reports(Protocol):
+    """What renders: :mod:`include.report.render`."""
+
+    def collect_issue(self, conn: psycopg.Connection[Any], period: str) -> Any:
+        """Figures of all editions, reconciled."""
+
+    def printed(self, collected: Any) -> PrintedByEdition:
+        """What each edition prints."""
+
+    def write_issue(self, collected: Any, folder: Path, **issue: Any) -> Mapping[str, Mapping[str, Path]]:
+        """Edition to form to file."""
+
+
+class _Report:
+    """The report's own renderer, imported when it is needed: its document and chart libraries take seconds."""
+
+    def collect_issue(self, conn: psycopg.Connection[Any], period: str) -> Any:
+        from include.report.render import collect_issue
+
+        return collect_issue(conn, period)
+
+    def printed(self, collected: Any) -> PrintedByEdition:
+        from include.report.model import edition_key
+        from include.report.printed import printed_figures
+
+        return {edition_key(one.edition): printed_figures(one) for one in collected.editions}
+
+    def write_issue(self, collected: Any, folder: Path, **issue: Any) -> Mapping[str, Mapping[str, Path]]:
+        from include.report.render import write_issue
+
+        return write_issue(collected, folder, **issue)
+
+
+def render(gate: Mapping[str, Any], reports: Reports | None = None) -> dict[str, Any]:
+    """Reconcile every figure against ``raw`` and write the Word, Excel and HTML reports as a draft, if they are news.
+
+    Args:
+        gate: what :func:`check_gate` gave.
+        reports: what renders.
 
     Returns:
-        ``{"period", "maturity", "reason_zh", "coverage", "data_cutoff", "input_hash"}``; coverage is a share (0..1).
+        ``{"period", "draft_no", "issue_no", "maturity", "state", "files_sha256", "files", "figures_checked"}``;
+        ``files`` has the province's files by form, where they lie now.
 
     Raises:
-        NothingToPublish: the period was not built.
+        include.report.reconcile.ReconciliationFailed: a printed number differs from its recomputation; nothing is
+            written.
+        ReportRefused: these very figures were not approved.
     """
-    check_period(period)
-    rules = load_rules(get_settings().reporting_file)
-    with connect() as conn:
-        built = conn.execute("select input_hash from intake.build where period = %s", (period,)).fetchone()
-        if built is None:
-            raise NothingToPublish(f"period {period} has no marts; run build_warehouse for it first")
-        row = conn.execute(
-            """
-            with reporter as (
-                select
-                    expected.reporter_code,
-                    bool_and(exists (
-                        select 1 from intake.submission as s
-                        where s.period = expected.period and s.reporter_code = expected.reporter_code
-                            and s.form = expected.form and s.outcome <> 'refused'
-                    )) as is_covered
-                from intake.expected_report as expected
-                where expected.period = %(period)s
-                group by expected.reporter_code
-            )
-            select
-                count(*),
-                count(*) filter (where is_covered),
-                (select state from intake.reporting_period where period = %(period)s),
-                (select max(received_at) from intake.submission where period = %(period)s and outcome <> 'refused'),
-                (select max(revision_no) from intake.submission where period = %(period)s and outcome <> 'refused')
-            from reporter
-            """,
-            {"period": period},
-        ).fetchone()
-    assert row is not None
-    expected, covered, state, cutoff, revision_no = row
-    coverage = covered / expected if expected else 0.0
-    share = f"应报单位{expected}个，报表全部审核采用的{covered}个，占{coverage:.1%}"
-    threshold = f"{rules.coverage_threshold:.0%}的定稿标准"
-    if expected and coverage >= rules.coverage_threshold:
-        maturity, reason = "final", f"{share}，达到{threshold}"
-    elif state != "open":
-        maturity, reason = "final", f"{share}，未达到{threshold}，因报送期限已过，按已采用数据定稿"
-    else:
-        maturity, reason = "provisional", f"{share}，未达到{threshold}，且报送期限未过"
-    if revision_no:
-        reason += f"；封账后已更正{revision_no}次"
-    return {
-        "period": period,
-        "maturity": maturity,
-        "reason_zh": reason,
-        "coverage": coverage,
-        "data_cutoff": cutoff.isoformat() if cutoff else None,
-        "input_hash": built[0],
-    }
-
-
-def render(gate: Mapping[str, Any]) -> dict[str, Any]:
-    """Reconcile every figure against ``raw`` and write the Word, Excel and HTML report into the outbox.
-
-    Raises:
-        include.report.reconcile.ReconciliationFailed: a printed number differs from its recomputation;
-            no file is released.
-    """
-    from include.report.render import render_reports  # imports the document and chart libraries: seconds
-
+    reports = reports or _Report()
+    settings = get_settings()
+    period = gate["period"]
     started = time.monotonic()
-    folder = get_settings().outbox / gate["period"]
-    with alone(f"render {gate['period']}"), connect() as conn:
-        rendered = render_reports(
-            conn, gate["period"], folder, maturity=gate["maturity"], maturity_reason=gate["reason_zh"]
+    with alone(f"publish {period}"), connect(autocommit=True) as conn:
+        for begun in drafts_in(conn, ("releasing",), period):
+            # Some of its files may lie in the outbox already: what was begun is ended first.
+            try:
+                release(conn, begun, settings, _recipients(settings), datetime.now(SHANGHAI))
+            except DraftDamaged:
+                # Its figures, should they still be the same, are written anew below and give the files approved.
+                set_state(conn, begun, "approved", datetime.now(SHANGHAI))
+        collected = reports.collect_issue(conn, period)
+        printed = reports.printed(collected)
+        plan = plan_issue(conn, period, gate["maturity"], gate["input_hash"], printed)
+        draft = _known_draft(conn, period, plan, printed_digest(printed))
+        if plan.is_issued:
+            draft = _note_same_issue(conn, period, gate, plan)
+        elif draft is None or (
+            draft.state != "refused" and not is_intact(folder_of(settings.drafts, period, draft.draft_no), draft)
+        ):
+            draft = _write_draft(conn, gate, plan, reports, collected, printed, draft, settings, started)
+        clear_away(conn, settings.drafts, period)
+        if draft.state == "refused":
+            raise ReportRefused(
+                texts()["outcomes"]["refused"].format(
+                    period=period, actor=draft.decided_by, reason=draft.decision_reason_zh
+                )
+            )
+        log.info("period %s draft %d: issue %d, %s", period, draft.draft_no, draft.issue_no, draft.state)
+        return _account(conn, draft, settings)
+
+
+def _known_draft(conn: psycopg.Connection[Any], period: str, plan: Plan, digest: str) -> Draft | None:
+    """The latest draft, when it is open or refused and says the same."""
+    latest = latest_draft(conn, period)
+    if latest is None or latest.state not in ("waiting", "approved", "refused"):
+        return None
+    says = (latest.printed_sha256, latest.maturity, latest.issue_no)
+    return latest if says == (digest, plan.maturity, plan.issue_no) else None
+
+
+def _note_same_issue(conn: psycopg.Connection[Any], period: str, gate: Mapping[str, Any], plan: Plan) -> Draft:
+    """What the ledger holds now gives the issue that is out already: nothing is to be done for it."""
+    now = datetime.now(SHANGHAI)
+    with conn.transaction():
+        for open_draft in drafts_in(conn, ("waiting", "approved"), period):
+            set_state(conn, open_draft, "superseded", now)
+        row = conn.execute(
+            "update intake.publication set input_hash = %s where period = %s and issue_no = %s returning draft_no",
+            (gate["input_hash"], period, plan.issue_no),
+        ).fetchone()
+        assert row is not None
+        issued = find_draft(conn, period, row[0])
+    assert issued is not None
+    return issued
+
+
+def _write_draft(
+    conn: psycopg.Connection[Any],
+    gate: Mapping[str, Any],
+    plan: Plan,
+    reports: Reports,
+    collected: Any,
+    printed: PrintedByEdition,
+    known: Draft | None,
+    settings: Settings,
+    started: float,
+) -> Draft:
+    """Write files and manifest beside their place, move them in, enter the row; or mend a known draft's folder."""
+    period = gate["period"]
+    place = settings.drafts / period
+    place.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=place))
+    try:
+        written = reports.write_issue(
+            collected,
+            fresh / FILES,
+            maturity=plan.maturity,
+            maturity_reason=known.reason_zh if known else gate["reason_zh"],
+            issue_no=plan.issue_no,
+            corrections=plan.corrections,
         )
+        editions = [
+            EditionDraft(
+                key=key,
+                edition=figures.edition,
+                is_sample=figures.is_sample,
+                files={path.relative_to(fresh / FILES).as_posix(): file_sha256(path) for path in written[key].values()},
+                printed=printed[key],
+                differing=len(plan.corrections.get(key, ())),
+            )
+            for key, figures in zip(printed, collected.editions, strict=True)
+        ]
+        write_manifest(fresh, editions)
+        digest = files_digest(all_files(editions))
+        if known is not None and known.files_sha256 == digest:
+            put_in_place(fresh, folder_of(settings.drafts, period, known.draft_no))
+            return known
+        latest = latest_draft(conn, period)
+        draft = Draft(
+            period=period,
+            draft_no=latest.draft_no + 1 if latest else 1,
+            issue_no=plan.issue_no,
+            maturity=plan.maturity,
+            reason_zh=gate["reason_zh"],
+            coverage=gate["coverage"],
+            missing=list(gate["missing"]),
+            data_cutoff=datetime.fromisoformat(gate["data_cutoff"]) if gate["data_cutoff"] else None,
+            input_hash=gate["input_hash"],
+            figures_sha256=collected.figures_sha256,
+            printed_sha256=printed_digest(printed),
+            files_sha256=digest,
+            figures_checked=collected.checked,
+            seconds=round(time.monotonic() - started, 2),
+            state="waiting",
+            rendered_at=datetime.now(SHANGHAI),
+            asked_in=None,
+            decided_by=None,
+            decided_at=None,
+            decision_reason_zh=None,
+        )
+        put_in_place(fresh, folder_of(settings.drafts, period, draft.draft_no))
+        with conn.transaction():
+            enter_draft(conn, draft)
+        return draft
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _account(conn: psycopg.Connection[Any], draft: Draft, settings: Settings) -> dict[str, Any]:
     return {
-        **gate,
-        "files": {kind: str(path) for kind, path in rendered.paths.items()},
-        "figures_checked": rendered.checked,
-        "figures_sha256": rendered.figures_sha256,
-        "seconds": round(time.monotonic() - started, 2),
+        "period": draft.period,
+        "draft_no": draft.draft_no,
+        "issue_no": draft.issue_no,
+        "maturity": draft.maturity,
+        "state": draft.state,
+        "files_sha256": draft.files_sha256,
+        "files": _files(conn, draft, settings),
+        "figures_checked": draft.figures_checked,
     }
+
+
+def _files(conn: psycopg.Connection[Any], draft: Draft, settings: Settings) -> dict[str, str]:
+    """The province's files by form, where they lie."""
+    if draft.state == "issued":
+        names = [
+            name
+            for (name,) in conn.execute(
+                "select file_name from intake.publication_file"
+                " where period = %s and issue_no = %s and edition = 'province' order by file_name",
+                (draft.period, draft.issue_no),
+            )
+        ]
+        place = settings.outbox / draft.period
+    else:
+        place = folder_of(settings.drafts, draft.period, draft.draft_no)
+        names = sorted(next(one for one in read_manifest(place) if one.key == "province").files)
+        place = place / FILES
+    return {Path(name).suffix.removeprefix("."): str(place / name) for name in names}
+
+
+def approval_request(rendered: Mapping[str, Any], run_id: str, asked_elsewhere: Any = None) -> Request | None:
+    """What a person is to be asked about the draft in this run; ``None`` when nobody needs to be asked.
+
+    Args:
+        run_id: the Airflow run that asks.
+        asked_elsewhere: called with the id of the run that asked before; whether a person still sees that request.
+
+    Raises:
+        ReportRefused: it was not approved.
+        ReportSuperseded: it was replaced.
+        ReportWaits: another run has asked, and a person has not answered yet.
+        DecisionRefused: this run has asked about another draft: Airflow would show its text.
+    """
+    settings = get_settings()
+    period, draft_no = rendered["period"], rendered["draft_no"]
+    words = texts()["outcomes"]
+    with connect(autocommit=True) as conn:
+        draft = find_draft(conn, period, draft_no)
+        if draft is None or draft.state == "superseded":
+            raise ReportSuperseded(words["superseded"].format(period=period, draft_no=draft_no))
+        if draft.state == "refused":
+            raise ReportRefused(
+                words["refused"].format(period=period, actor=draft.decided_by, reason=draft.decision_reason_zh)
+            )
+        if draft.state != "waiting" or not settings.needs_approval:
+            return None
+        if draft.asked_in not in (None, run_id) and asked_elsewhere is not None and asked_elsewhere(draft.asked_in):
+            raise ReportWaits(words["waits"].format(period=period, draft_no=draft_no, run=draft.asked_in))
+        if asked_before(conn, period, run_id) - {draft_no}:
+            raise DecisionRefused(words["ask_in_new_run"].format(period=period))
+        request = request_of(conn, draft, settings)
+        with conn.transaction():
+            enter_request(conn, draft, run_id, datetime.now(SHANGHAI))
+        return request
+
+
+def decide_report(
+    rendered: Mapping[str, Any], *, is_approved: bool, actor: str, reason_zh: str, now: datetime | None = None
+) -> Literal["approved", "refused"]:
+    """Enter a person's answer to the request about a rendered draft.
+
+    Raises:
+        DecisionRefused: the answer cannot be entered; the message says why.
+    """
+    with connect() as conn, conn.transaction():
+        decide(
+            conn,
+            rendered["period"],
+            rendered["draft_no"],
+            rendered["files_sha256"],
+            is_approved=is_approved,
+            actor=actor,
+            reason_zh=reason_zh,
+            now=now or datetime.now(SHANGHAI),
+        )
+    return "approved" if is_approved else "refused"
 
 
 def deliver(rendered: Mapping[str, Any]) -> dict[str, Any]:
-    """Enter the issue and its delivery to the outbox folder into the ledger.
+    """Release the draft, if it is approved, and send every edition that was not sent yet.
 
-    The same figures again are the same issue; other figures are the next one.
+    Returns:
+        ``{"period", "issue_no", "maturity", "files", "sent"}``; ``sent`` counts messages by channel.
+
+    Raises:
+        ReportWaits, ReportRefused, ReportSuperseded: nothing may be delivered.
+        DraftDamaged: the draft's files are not those that were approved.
+        DeliveriesWait, DeliveriesRefused: some messages did not go out; all others did.
     """
-    period = rendered["period"]
-    now = datetime.now(SHANGHAI)
-    with connect() as conn, conn.transaction():
-        last = conn.execute(
-            "select issue_no, figures_sha256 from intake.publication where period = %s order by issue_no desc limit 1",
-            (period,),
-        ).fetchone()
-        issue_no = 0
-        if last is not None:
-            issue_no = last[0] if last[1] == rendered["figures_sha256"] else last[0] + 1
-        conn.execute(
-            """
-            insert into intake.publication
-                (period, issue_no, maturity, reason_zh, coverage, data_cutoff, input_hash, figures_sha256,
-                 figures_checked, seconds, published_at)
-            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-            on conflict (period, issue_no) do update set
-                maturity = excluded.maturity, reason_zh = excluded.reason_zh, coverage = excluded.coverage,
-                data_cutoff = excluded.data_cutoff, input_hash = excluded.input_hash,
-                figures_checked = excluded.figures_checked, seconds = excluded.seconds
-            """,
-            (
-                period, issue_no, rendered["maturity"], rendered["reason_zh"], rendered["coverage"],
-                rendered["data_cutoff"], rendered["input_hash"], rendered["figures_sha256"],
-                rendered["figures_checked"], rendered["seconds"], now,
-            ),
-        )  # fmt: skip
-        for path in rendered["files"].values():
-            digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-            conn.execute(
-                """
-                insert into intake.delivery (period, issue_no, channel, recipient, file_name, sha256, result)
-                values (%s, %s, 'outbox', %s, %s, %s, '已放入发件箱')
-                on conflict (period, issue_no, channel, recipient, file_name) do update set sha256 = excluded.sha256
-                """,
-                (period, issue_no, OFFICE, Path(path).name, digest),
+    settings = get_settings()
+    period, draft_no = rendered["period"], rendered["draft_no"]
+    words = texts()["outcomes"]
+    with alone(f"publish {period}"), connect(autocommit=True) as conn:
+        now = datetime.now(SHANGHAI)
+        draft = find_draft(conn, period, draft_no)
+        if draft is None or draft.state == "superseded":
+            raise ReportSuperseded(words["superseded"].format(period=period, draft_no=draft_no))
+        if draft.state == "refused":
+            raise ReportRefused(
+                words["refused"].format(period=period, actor=draft.decided_by, reason=draft.decision_reason_zh)
             )
-    log.info("period %s issue %d: %s", period, issue_no, ", ".join(rendered["files"].values()))
-    return {"period": period, "issue_no": issue_no, "maturity": rendered["maturity"], "files": rendered["files"]}
+        if draft.state == "waiting":
+            if settings.needs_approval:
+                raise ReportWaits(words["not_approved"].format(period=period, draft_no=draft_no))
+            with conn.transaction():
+                draft = pass_without_approval(conn, draft, now)
+        recipients = _recipients(settings)
+        if draft.state in ("approved", "releasing"):
+            release(conn, draft, settings, recipients, now)
+            draft = find_draft(conn, period, draft_no)
+            assert draft is not None
+        with Notifier(configured_channels(settings)) as notifier:
+            sent = send_pending(conn, draft, settings, recipients, notifier)
+            down = notifier.down
+        clear_away(conn, settings.drafts, period)
+        files = _files(conn, draft, settings)
+        log.info("period %s issue %d: %s; sent %s", period, draft.issue_no, ", ".join(files.values()), sent)
+        require_delivered(conn, draft, down)
+        return {
+            "period": period,
+            "issue_no": draft.issue_no,
+            "maturity": draft.maturity,
+            "files": files,
+            "sent": sent,
+        }
+
+
+def _recipients(settings: Settings) -> Recipients:
+    reporters = load_reporters(settings.reporters_file)
+    return recipients_of(settings, load_contacts(settings.contacts_file, known_codes(reporters)), reporters)

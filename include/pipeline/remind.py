@@ -39,7 +39,7 @@ from include.ledger.findings import expire_findings
 from include.ledger.periods import ReportingPeriod, find_period, open_period, unclosed_periods
 from include.ledger.standing import Standing, standings
 from include.notify import wording
-from include.notify.contacts import load_contacts
+from include.notify.contacts import known_codes, load_contacts
 from include.notify.message import Message, NotifierConfigError
 from include.notify.notifier import Attempt, Notifier, configured_channels
 from include.notify.outbox import OutboxFolder
@@ -54,7 +54,7 @@ from include.pipeline.reminders import (
     stage_on,
     texts,
 )
-from include.returns.month import RECEIPT, RETURNS
+from include.returns.places import RECEIPT, RETURNS
 from include.settings import Settings, get_settings
 from include.warehouse.connection import WarehouseUnreachableError, connect
 from include.warehouse.embedded import EmbeddedPostgresError
@@ -123,7 +123,7 @@ def remind(now: datetime | None = None, period: str | None = None) -> dict[str, 
     reporters = load_reporters(settings.reporters_file)
     rules = load_rules(settings.reporting_file)
     reminder_rules = load_reminder_rules(settings.reporting_file)
-    contacts = load_contacts(settings.contacts_file, {reporter.reporter_code for reporter in reporters})
+    contacts = load_contacts(settings.contacts_file, known_codes(reporters))
     with (
         Notifier(configured_channels(settings)) as notifier,
         alone("remind"),

@@ -9,7 +9,6 @@ no reporter or no month comes back by itself, under ``未识别``.
 from __future__ import annotations
 
 import logging
-import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,15 +31,10 @@ from include.returns.feedback import (
     write_receipt,
     write_returned_workbook,
 )
+from include.returns.places import RECEIPT, TO_CHECK, TO_MEND, return_file, return_folder, safe_stem
 from include.settings import get_settings
 
 log = logging.getLogger(__name__)
-UNPLACED = "未识别"
-RETURNS = "退回表"
-TO_MEND, TO_CHECK, RECEIPT = "退回表", "请核对", "回执"
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u200e\u200f\u202a-\u202e\u2066-\u2069]')
-#: names that Windows keeps for devices
-_DEVICES = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +90,6 @@ class _Version:
     cells_changed: int | None
 
 
-def return_folder(period: str | None, reporter: Reporter | None) -> Path:
-    """``outbox/<period>/退回表/<reporter>``; what could not be placed goes under ``未识别``."""
-    folder = get_settings().outbox / (period or UNPLACED) / RETURNS
-    return folder / (_safe(reporter.reporter_name) if reporter else UNPLACED)
-
-
-def safe_stem(file_name: str) -> str:
-    """A name for a new file after a received one: no path, nothing that Windows does not take in a name, at most 80
-    characters."""
-    return _safe(Path(file_name.replace("\\", "/")).name.rpartition(".")[0])
-
-
-def _safe(name: str) -> str:
-    plain = _UNSAFE.sub("_", name).strip(". ")[:80].strip(". ") or "文件"
-    return f"_{plain}" if plain.partition(".")[0].upper() in _DEVICES else plain
-
-
 def _make(folder: Path) -> None:
     """The folder, made when missing. What the counties get back carries personal columns: ``退回表`` is closed to
     others, as its files are."""
@@ -140,9 +117,9 @@ def return_reporters(
     def jobs() -> Iterator[tuple[Month, Path]]:
         for reporter in reporters:
             month = month_of(conn, period, reporter)
-            folder = return_folder(period, reporter)
+            folder = return_folder(period, reporter.reporter_name)
             _make(folder)
-            waiting.append((month, folder / f"{folder.name}-{period}-{month.kind}.xlsx"))
+            waiting.append((month, return_file(folder, period, month.kind)))
             yield waiting[-1]
 
     for outcome in workers.map(write_month, jobs()):
@@ -150,7 +127,7 @@ def return_reporters(
         if outcome.error is not None:
             _write_list_alone(month, destination, outcome.error, workers)
         for kind in {TO_MEND, TO_CHECK, RECEIPT} - {month.kind}:
-            destination.with_name(f"{destination.parent.name}-{period}-{kind}.xlsx").unlink(missing_ok=True)
+            return_file(destination.parent, period, kind).unlink(missing_ok=True)
         yield destination
 
 
@@ -170,7 +147,7 @@ def return_unplaced(
     Its name ends with the first digits of the file's checksum, so that two files of one name do not overwrite each
     other's return.
     """
-    folder = return_folder(period, reporter)
+    folder = return_folder(period, reporter.reporter_name if reporter else None)
     _make(folder)
     month = Month(
         reporter_name=reporter.reporter_name if reporter else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 TASKS = {
     "collect_submissions": ["collect", "announce"],
     "build_warehouse": ["read", "validate", "load", "build_marts"],
-    "publish_report": ["gate", "render", "deliver"],
+    "publish_report": ["gate", "render", "approve", "deliver"],
     "remind_counties": ["remind"],
 }
 HEAVY = ("pandas", "numpy", "great_expectations", "dbt", "openpyxl", "python_calamine", "docx", "altair")
@@ -44,13 +45,26 @@ def test_tasks_follow_one_another_in_this_order(dags: dict[str, Any], dag_id: st
     names = TASKS[dag_id]
     assert set(dag.task_ids) == set(names)
     for name, following in zip(names, [*names[1:], None], strict=True):
-        assert dag.get_task(name).downstream_task_ids == ({following} if following else set())
+        # What is delivered is what was rendered, and the approval stands between.
+        beside = {"deliver"} if name == "render" else set()
+        assert dag.get_task(name).downstream_task_ids == ({following} if following else set()) | beside
+
+
+def test_a_report_that_waits_for_a_person_holds_no_other_back(dags: dict[str, Any]) -> None:
+    dag = dags["publish_report"]
+    assert dag.max_active_runs > 12
+    assert {task.task_id: task.max_active_tis_per_dag for task in dag.tasks} == {
+        "gate": 1, "render": 1, "approve": None, "deliver": 1,
+    }  # fmt: skip
+    approve = dag.get_task("approve")
+    # Airflow would take a task's time limit for the time a person has.
+    assert (approve.execution_timeout, approve.response_timeout) == (None, timedelta(hours=1))
 
 
 @pytest.mark.parametrize("dag_id", TASKS)
 def test_one_run_at_a_time_without_catching_up_in_shanghai(dags: dict[str, Any], dag_id: str) -> None:
     dag = dags[dag_id]
-    assert dag.max_active_runs == 1
+    assert dag.max_active_runs == 1 or dag_id == "publish_report"
     assert dag.catchup is False
     assert dag.timezone.name == "Asia/Shanghai"
 

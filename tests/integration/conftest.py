@@ -21,7 +21,7 @@ from tests.integration.demo_province import PERIODS, DemoProvince
 def demo_province(var_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProvince]:
     """Three months of the demonstration province collected, built and published, once for all tests that ask them."""
     root = tmp_path_factory.mktemp("province")
-    environment = {f"{one}_DIR": str(root / one.lower()) for one in ("INBOX", "LANDING", "OUTBOX", "WORK")}
+    environment = {f"{one}_DIR": str(root / one.lower()) for one in ("INBOX", "LANDING", "OUTBOX", "WORK", "DRAFTS")}
     with database("province") as url:
         environment["WAREHOUSE_URL"] = url
         with settings_of(environment):
@@ -31,7 +31,6 @@ def demo_province(var_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> It
             for period in PERIODS:
                 load_batch(validate_batch(read_pending(period, "test")))
                 build_marts(period)
-                rendered = render(check_gate(period))
-                deliver(rendered)
-                reports[period] = {kind: Path(path) for kind, path in rendered["files"].items()}
+                delivered = deliver(render(check_gate(period)))
+                reports[period] = {kind: Path(path) for kind, path in delivered["files"].items()}
         yield DemoProvince(environment, manifest, reports)

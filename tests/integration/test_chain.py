@@ -26,6 +26,7 @@ from include.pipeline.collect import CollectResult, collect
 from include.pipeline.load import load_batch
 from include.pipeline.publish import NothingToPublish, check_gate, deliver, render
 from include.pipeline.validate import validate_batch
+from include.report.render import render_reports
 from include.settings import get_settings
 from include.warehouse.connection import connect
 from tests.workbooks import DEMAND_HEADERS, STATUS_HEADERS, arrives, enterprise, post, uscc, write_form
@@ -469,18 +470,6 @@ def test_publishing_a_month_never_built_says_so(inbox: Path) -> None:
         check_gate(PERIOD)
 
 
-def test_other_figures_are_the_next_issue_and_the_same_ones_are_not(inbox: Path, tmp_path: Path) -> None:
-    report = tmp_path / "月报.html"
-    report.write_text("演示")
-    rendered = {
-        "period": PERIOD, "maturity": "provisional", "reason_zh": "", "coverage": 0.5, "data_cutoff": None,
-        "input_hash": "i", "figures_checked": 1, "seconds": 1.0, "files": {"html": str(report)},
-    }  # fmt: skip
-    issues = [deliver({**rendered, "figures_sha256": digest})["issue_no"] for digest in ("a", "a", "b", "b", "a")]
-    assert issues == [0, 0, 1, 1, 2]
-    assert query("select issue_no, count(*) from intake.delivery group by 1 order by 1") == [(0, 1), (1, 1), (2, 1)]
-
-
 def test_a_corrected_month_rebuilds_the_later_ones_and_their_comparison(inbox: Path) -> None:
     for period, short in (("2026-02", 10), (PERIOD, 12)):
         status_file(inbox, [enterprise(COUNTY, CODE, 1, shortage_now=short)], period=period)
@@ -502,7 +491,7 @@ def test_a_corrected_month_rebuilds_the_later_ones_and_their_comparison(inbox: P
     ) == [(12, -0.25)]
 
 
-def test_marts_and_report_of_a_month_with_a_county_missing(inbox: Path) -> None:
+def test_marts_and_report_of_a_month_with_a_county_missing(inbox: Path, tmp_path: Path) -> None:
     """Two of twenty counties report: hand-computed shares, 未报送 by name, provisional never as a zero."""
     for period, short in (("2026-02", 10), (PERIOD, 12)):
         one = enterprise(COUNTY, CODE, 1, shortage_now=short)
@@ -540,14 +529,27 @@ def test_marts_and_report_of_a_month_with_a_county_missing(inbox: Path) -> None:
     assert gate["coverage"] == 0  # no county has sent all three forms
     rendered = render(gate)
     assert rendered["figures_checked"] > 50
-    assert deliver(rendered)["issue_no"] == 0
-    html = Path(rendered["files"]["html"]).read_text(encoding="utf-8")
+    delivered = deliver(rendered)
+    assert delivered["issue_no"] == 0
+    html = Path(delivered["files"]["html"]).read_text(encoding="utf-8")
     assert "未报送" in html and "横州市" in html
-    before = {kind: Path(path).read_bytes() for kind, path in rendered["files"].items()}
+    before = {kind: Path(path).read_bytes() for kind, path in delivered["files"].items()}
     build_marts(PERIOD)
-    again = render(check_gate(PERIOD))
-    assert {kind: Path(path).read_bytes() for kind, path in again["files"].items()} == before
-    assert deliver(again)["issue_no"] == 0
+    again = deliver(render(check_gate(PERIOD)))
+    assert again["issue_no"] == 0
+    with connect() as conn:
+        anew = render_reports(
+            conn, PERIOD, tmp_path / "anew", maturity=gate["maturity"], maturity_reason=gate["reason_zh"]
+        )
+    assert {kind: path.read_bytes() for kind, path in anew.paths.items()} == before
+    # Had the final issue printed otherwise, this would be a correction of it.
+    printed_otherwise = (
+        "update intake.publication_figure set printed = '41' where edition = 'province' and key = 'region.shortage_now'"
+    )
+    with connect() as conn:
+        assert conn.execute(printed_otherwise).rowcount == 1
+        conn.commit()
+    assert deliver(render(check_gate(PERIOD)))["issue_no"] == 1
     assert datetime.now(SHANGHAI) > datetime(2026, 4, 15, tzinfo=SHANGHAI)
 
 

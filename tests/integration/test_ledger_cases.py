@@ -51,7 +51,8 @@ from include.operate.chain import period_states
 from include.operate.summary import table
 from include.pipeline.collect import collect
 from include.quality.findings import DETAIL_PER_CODE, Finding, FindingLog
-from include.returns.month import month_of, return_folder, return_reporter, safe_stem
+from include.returns.month import month_of, return_reporter
+from include.returns.places import return_folder, safe_stem
 from include.settings import get_settings
 from include.warehouse.connection import connect
 from include.warehouse.loading import load_rows
@@ -515,7 +516,7 @@ def test_a_county_whose_file_cannot_be_copied_gets_its_list_all_the_same(
         )
         with Workers() as workers:
             path = return_reporter(month, PERIOD, odd, workers)
-        assert path == return_folder(PERIOD, odd) / f"演示_甲_县-{PERIOD}-请核对.xlsx"
+        assert path == return_folder(PERIOD, odd.reporter_name) / f"演示_甲_县-{PERIOD}-请核对.xlsx"
         assert [part.stat().st_mode & 0o777 for part in (path, path.parent, path.parent.parent)] == [
             0o600,
             0o700,

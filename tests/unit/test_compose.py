@@ -64,6 +64,11 @@ def test_only_the_worker_learns_how_letters_are_sent(services: dict[str, Any]) -
     assert holders == {"worker"}
 
 
+def test_a_person_approves_each_report_unless_told_otherwise(services: dict[str, Any]) -> None:
+    for name in ("worker", "scheduler", "dag-processor"):
+        assert services[name]["environment"]["REPORT_APPROVAL"] == "${REPORT_APPROVAL:-on}"
+
+
 def test_the_admin_login_of_the_database_reaches_the_init_service_only(services: dict[str, Any]) -> None:
     holders = {name for name, service in services.items() if "${POSTGRES_PASSWORD:?" in str(service)}
     assert holders == {"postgres", "airflow-init"}
@@ -126,9 +131,9 @@ def test_workers_can_be_added_and_share_the_folders(services: dict[str, Any]) ->
     assert "container_name" not in worker
     assert "ports" not in worker
     mounted = {mount.rsplit(":", 1)[1] for mount in worker["volumes"]}
-    assert mounted == {f"/opt/labour/var/{name}" for name in ("inbox", "landing", "outbox", "work")} | {
-        "/opt/airflow/logs"
-    }
+    assert mounted == {
+        "/opt/airflow/logs", *(f"/opt/labour/var/{name}" for name in ("inbox", "landing", "outbox", "work", "drafts")),
+    }  # fmt: skip
 
 
 def test_only_web_and_database_are_reached_from_outside_and_only_locally(services: dict[str, Any]) -> None:
