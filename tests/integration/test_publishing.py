@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import shutil
 import urllib.parse
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from include.pipeline.publish import (
     deliver,
     render,
 )
+from include.publishing import releasing
 from include.publishing.approval import DecisionRefused
 from include.publishing.drafts import DraftDamaged, latest_draft
 from include.publishing.sending import DeliveriesRefused, DeliveriesWait, OutboxChanged
@@ -193,6 +195,46 @@ def test_a_draft_that_was_touched_is_not_released_and_is_mended_by_rendering_aga
     assert (again["draft_no"], again["files_sha256"]) == (1, rendered["files_sha256"])
     deliver(again)
     assert "forged" not in (place / "outbox" / PERIOD / "月报.docx").read_text()
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing that catches errors catches it."""
+
+
+@pytest.fixture
+def begun(place: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A release that was killed after its files had been moved and before the ledger had it."""
+    rendered = render(gate(), ReadyReports(FIGURES))
+
+    def dying(*arguments: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(releasing, "remove_stale", dying)
+        with pytest.raises(Killed):
+            deliver(rendered)
+    assert query("select state from intake.report_draft") == [("releasing",)]
+    return rendered
+
+
+def test_a_release_that_was_begun_is_ended_before_other_figures_become_its_correction(
+    place: Path, begun: dict[str, Any]
+) -> None:
+    corrected = render(gate(), ReadyReports(OTHER))
+    assert (corrected["issue_no"], corrected["draft_no"]) == (1, 2)
+    assert query("select issue_no, draft_no from intake.publication") == [(0, 1)]
+    assert deliver(begun)["sent"] == {}
+    assert deliver(corrected)["issue_no"] == 1
+
+
+def test_a_release_that_was_begun_and_lost_its_draft_is_ended_with_the_same_files_rendered_anew(
+    place: Path, begun: dict[str, Any]
+) -> None:
+    shutil.rmtree(place / "drafts")
+    again = render(gate(), ReadyReports(FIGURES))
+    assert (again["draft_no"], again["state"], again["files_sha256"]) == (1, "approved", begun["files_sha256"])
+    deliver(again)
+    assert files(place / "outbox" / PERIOD) == ALL_FILES
 
 
 # --- approval
