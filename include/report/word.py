@@ -32,6 +32,7 @@ _TITLE_LINE_PT, _CAPTION_PT = 34, 24
 _HEAD_LINES = 5  # number and signer, two blank lines, month, one blank line
 _ANNEX_HEAD_PT = LINE_PITCH_PT + 14 + _TITLE_LINE_PT + 8
 _DESCENT_PT = 4.0  # under a drawing, of the line that it stands on
+_DOUBT_PT = 8.0  # by so much the estimate may be off: a chart that only just fits is drawn smaller
 _AFTER_CHART_PT = 6
 _LONGEST_NUMBER = 18  # characters
 _RED_LINE = '<w:bottom w:val="single" w:sz="12" w:space="6" w:color="FF0000"/>'
@@ -178,8 +179,7 @@ class _Report:
         self.caption(words["title"], keep=True)
         self.add(grid.xml())
         self.note("")
-        self.flow.table(_CAPTION_PT, grid.heights(), grid.kept)
-        self.flow.whole(note_pt(""))
+        self.flow.table(_CAPTION_PT, with_note(grid.heights(), ""), grid.kept)
 
     def blocks(self, blocks: list[wording.Block]) -> None:
         """The body; its last paragraph stays with the signature, which has no page without text."""
@@ -206,8 +206,10 @@ class _Report:
                 spec = chart(key, self.figures)
                 if spec is None or self.flow.fits(chart_pt(spec, smallest_mm(spec))):
                     return False
-                grid = grid_of(as_shown(table))
-                return self.flow.fits(_CAPTION_PT + sum(grid.heights()[: grid.kept + 1]))
+                shown = as_shown(table)
+                grid = grid_of(shown)
+                heights = with_note(grid.heights(), wording.table_note(shown))
+                return self.flow.fits(_CAPTION_PT + sum(heights[: grid.kept + 1]))
         return False
 
     def numbered_table(self, table: Table, is_cut: bool) -> None:
@@ -218,8 +220,7 @@ class _Report:
         self.caption(self.table_title(table), keep=True)
         self.add(grid.xml(has_note=bool(note)))
         self.note(note)
-        self.flow.table(_CAPTION_PT, grid.heights(), grid.kept)
-        self.flow.whole(note_pt(note))
+        self.flow.table(_CAPTION_PT, with_note(grid.heights(), note), grid.kept)
 
     def table_title(self, table: Table) -> str:
         self.tables += 1
@@ -230,7 +231,8 @@ class _Report:
         if spec is None:
             return
         full, least = height_mm(spec), smallest_mm(spec)
-        height = least if not self.flow.fits(chart_pt(spec, full)) and self.flow.fits(chart_pt(spec, least)) else full
+        is_tight = not self.flow.fits(chart_pt(spec, full) + _DOUBT_PT) and self.flow.fits(chart_pt(spec, least))
+        height = least if is_tight else full
         drawing, caption = self.drawing(spec, TEXT_WIDTH_MM, height)
         self.add(paragraph(drawing, "Drawing"))
         self.caption(caption, keep=bool(spec.note), after=0 if spec.note else _AFTER_CHART_PT)
@@ -367,6 +369,11 @@ def note_pt(text: str) -> float:
     """Height of the note under a table in points; of the gap where there is none."""
     lines = math.ceil(text_width(text, 10.5) / (TEXT_WIDTH_MM / 25.4 * 72))
     return lines * 14 + 11 if lines else 10.0
+
+
+def with_note(heights: Sequence[float], note: str) -> list[float]:
+    """Heights of a table's rows, the last with the note that stays with it."""
+    return [*heights[:-1], heights[-1] + note_pt(note)]
 
 
 def chart_pt(spec: ChartSpec, height: float) -> float:

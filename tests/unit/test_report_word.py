@@ -93,6 +93,16 @@ def test_the_report_of_a_county_is_short(document: Any) -> None:
     assert first == [p.text for p in document.paragraphs if p.style.name == "Heading 1"]
 
 
+def test_a_county_that_sent_nothing_has_no_heading_over_nothing() -> None:
+    rows = mart_rows(absent={"2026-04": {"450126"}})
+    county = Edition("county", "450126", "宾阳县", "450126")
+    content = word_bytes(next(edition_figures(rows, "2026-04", [county])))
+    assert complaints(content) == []
+    text = [(one.style.name, one.text) for one in docx.Document(io.BytesIO(content)).paragraphs if one.text]
+    at = text.index(("Heading 1", "二、总体情况"))
+    assert text[at + 1] == ("Body Text", "本期没有可列的数据。")
+
+
 def test_a_bad_month_and_an_empty_one_are_as_the_standard_has_them() -> None:
     bad = {"absent": {"2026-04": set(COUNTIES[::2]), "2026-03": set(COUNTIES)}, "refused": {COUNTIES[7]}}
     for rows in (bad, {"absent": {"2026-04": set(COUNTIES)}}):
