@@ -59,6 +59,7 @@ apprenticeship: install ## the half-yearly apprenticeship return: PERIOD=2026-05
 
 # Two processes, a file of tests to each in turn: each has its own embedded PostgreSQL and state folder.
 test: install ## every test: unit, DAGs, dbt, integration (ARGS="-k name") | 运行全部测试
+	@.ci/browser
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations=5 $(ARGS)
 
 corpus: install ## every way a workbook goes wrong, expected against actual | 报表疑难样本逐一核对
@@ -76,10 +77,11 @@ lint: install ## ruff, mypy and sqlfluff | 代码规范检查
 	@$(BIN)/mypy include dags plugins
 	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
 
-bench: install ## reading against the bare reader; building month 36 against month 1; twenty queries | 测量读取、建库、查询速度
+bench: install ## reading against the bare reader; building month 36 against month 1; twenty queries; every report of a month | 测量读取、建库、查询、出报告速度
 	@$(BIN)/python -m tests.bench.bench_reading
 	@$(BIN)/python -m tests.bench.bench_province
 	@$(BIN)/python -m tests.bench.bench_warehouse
+	@$(BIN)/python -m tests.bench.bench_report
 
 docs: install ## models as one HTML file, data dictionary, ER diagram | 生成数据模型文档、数据字典、实体关系图
 	@$(BIN)/python -m include.documentation

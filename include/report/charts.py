@@ -102,6 +102,18 @@ class ChartSpec:
         first, second = ([one for one in self.series if one.is_second is side] for side in (False, True))
         return _round_up(_largest(first) * 1.7), _round_up(_largest(second) * 1.15)
 
+    @property
+    def line_range(self) -> tuple[float, float]:
+        """Ends of a second axis (not drawn: every point bears its number) that keep the line over the columns.
+
+        The line takes the upper part, between 0.7 and 0.9 of the height at most, and rises there no more steeply than
+        on an axis from 0.
+        """
+        values = [float(value) for one in self.series if one.is_second for value in one.values if value is not None]
+        low, high = min(values, default=0.0), max(values, default=1.0)
+        length = max((high - low) / 0.2, high, 1.0)
+        return low - 0.7 * length, low + 0.3 * length
+
     def upright(self) -> ChartSpec:
         """The chart for half a line: columns with long names under them become bars with the names in front."""
         return replace(self, shape="bars")
@@ -119,7 +131,8 @@ def chart(key: str, figures: ReportFigures) -> ChartSpec | None:
     label_at = table.columns.index(entry.get("names", "name"))
     absent: tuple[str, ...] = ()
     if not entry.get("keeps_gaps"):
-        empty = [row for row in rows if all(_value(table, row, at) is None for at in columns)]
+        needed = columns[:1] if entry.get("needs_first") else columns
+        empty = [row for row in rows if all(_value(table, row, at) is None for at in needed)]
         absent = tuple(_absence(table, row, label_at, columns[0]) for row in empty)
         rows = [row for row in rows if row not in empty]
     if "top" in entry:

@@ -378,11 +378,15 @@ class _Book:
                 over.add_series({**self.series(spec, at), **_line_look(COLOURS[at], spec.series[at])})
             if tops:
                 scale = 100 if spec.series[lines[0]].is_percent else 1
-                form = _number_format(spec.series[lines[0]])
-                over.set_y2_axis({"num_font": font, "num_format": form, "min": 0, "max": tops[1] / scale})
+                low, high = (end / scale for end in spec.line_range)
+                bare = {"label_position": "none", "line": {"none": True}, "major_tick_mark": "none"}
+                over.set_y2_axis({"min": low, "max": high, **bare})
             drawn.combine(over)
         drawn.set_title({"name": spec.caption, "name_font": {"name": HEAD_FACE, "size": 12, "bold": False}})
-        drawn.set_legend({"position": "bottom", "font": font} if len(spec.series) > 1 else {"none": True})
+        if len(spec.series) > 1:
+            drawn.set_legend({"position": "bottom", "font": font})
+        else:
+            drawn.set_legend({"none": True})
         return drawn
 
     def series(self, spec: ChartSpec, at: int) -> dict[str, Any]:

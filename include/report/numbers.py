@@ -5,6 +5,7 @@ Ratios are kept unrounded and rounded half up (四舍五入) only here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
@@ -16,6 +17,9 @@ from include.settings import TIME_ZONE
 
 RATIO_DIGITS = 1
 WAN = Decimal(10000)
+YI = Decimal(100_000_000)
+# From here on counts are read in 万.
+BIG_COUNT = 100_000
 _ZONE = ZoneInfo(TIME_ZONE)
 # Decimal places of the printed form, in the printed unit (percent for ratios, 元 for money in tables).
 _PLACES: dict[Unit, int] = {
@@ -130,3 +134,27 @@ def plain_text(figure: Figure) -> str:
     if figure.unit in _RATIOS:
         return f"{abs(value)}"
     return f"{value}"
+
+
+def big_text(figure: Figure, units: Mapping[str, str]) -> tuple[str, str]:
+    """A key figure as read at a glance, in digits and unit: 4,567 人, 45.83 万人, 1,234.56 万元, 1.23 亿元, 5.3 %.
+
+    Args:
+        units: words for each unit (``texts.yaml``, ``units``), with ``wan`` and ``yi`` among them.
+
+    Raises:
+        ValueError: the figure has no value, or is no number.
+    """
+    if not isinstance(figure.value, (int, Decimal)):
+        raise ValueError(f"{figure.key} is no number")
+    if figure.unit in ("rate", "change"):
+        return f"{percent(figure.value)}", "%"
+    unit = units.get(figure.unit, "")
+    value = Decimal(figure.value)
+    if figure.unit == "yuan":
+        scale, name = (YI, units["yi"]) if abs(value) >= YI else (WAN, units["wan"])
+        return grouped(value / scale, 2), name + unit
+    if abs(value) >= BIG_COUNT:
+        scale, name = (YI, units["yi"]) if abs(value) >= YI else (WAN, units["wan"])
+        return grouped(value / scale, 2), name + unit
+    return f"{printed_value(figure.value, figure.unit):,}", unit

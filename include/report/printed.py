@@ -11,7 +11,6 @@ from typing import Any
 import yaml
 
 from include.report.model import Figure, ReportFigures, Row, Table
-from include.report.numbers import table_text
 from include.report.wording import cell_text, texts
 
 
@@ -32,16 +31,15 @@ def words() -> Mapping[str, Any]:
 
 def printed_figures(figures: ReportFigures) -> dict[str, Printed]:
     """Key to what is printed, in the order of the tables; figures that stand in no table follow."""
-    absences = texts()["absences"]
     found: dict[str, Printed] = {}
     for table in figures.tables.values():
         for row in table.rows:
             for column, cell in zip(table.columns, row.cells, strict=True):
                 if isinstance(cell, Figure) and cell.key not in found:
-                    found[cell.key] = Printed(_label(table, row, column), table_text(cell, absences))
+                    found[cell.key] = Printed(_label(table, row, column), cell_text(cell))
     for key, figure in figures.figures.items():
         if key not in found:
-            found[key] = Printed(str(words()["figures"].get(key, key)), table_text(figure, absences))
+            found[key] = Printed(str(words()["figures"].get(key, key)), cell_text(figure))
     return found
 
 

@@ -28,6 +28,7 @@ _QUERIES = (
     "posts",
     "training",
     "subsidies",
+    "budgets",
     "alerts",
     "targets",
     "ranking",

@@ -30,13 +30,15 @@ from include.report.figures import collect_editions
 from include.report.html import write_html
 from include.report.model import Correction, Edition, ReportFigures, edition_key
 from include.report.reconcile import ReconciliationFailed, compare, recompute
+from include.report.tracing import Sources, Traces, read_sources, traces
 from include.report.word import write_word
 from include.report.wording import edition_folder, report_title
 
 log = logging.getLogger(__name__)
 
 DRAFT = ".report-"
-WRITERS = {"docx": write_word, "xlsx": write_excel, "html": write_html}
+WRITERS = {"docx": write_word, "xlsx": write_excel}
+FORMS = (*WRITERS, "html")
 PROCESSES = 4
 # An edition takes seconds; a process that hangs is ended. Address space is not bounded: the JavaScript engine of the
 # chart library reserves far more of it than it uses. What the processes use is measured by the benchmark.
@@ -53,12 +55,14 @@ class Collected:
         editions: the province's first.
         checked: number of figures reconciled.
         figures_sha256: digest of every figure of every edition; equal figures, equal digest.
+        sources: the cells behind them, as of the same moment.
     """
 
     period: str
     editions: tuple[ReportFigures, ...]
     checked: int
     figures_sha256: str
+    sources: Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,7 @@ def collect_issue(conn: psycopg.Connection, period: str) -> Collected:
     with _one_snapshot(conn):
         editions = tuple(collect_editions(conn, period))
         found = recompute(conn, period, [one.edition for one in editions])
+        sources = read_sources(conn, period)
     results = {one.edition: compare(one, found.pop(one.edition)) for one in editions}
     if any(result.mismatches for result in results.values()):
         raise ReconciliationFailed(period, results)
@@ -124,7 +129,7 @@ def collect_issue(conn: psycopg.Connection, period: str) -> Collected:
         time.monotonic() - started,
     )
     digests = "\n".join(f"{edition_key(one.edition)} {figures_digest(one)}" for one in editions)
-    return Collected(period, editions, checked, hashlib.sha256(digests.encode()).hexdigest())
+    return Collected(period, editions, checked, hashlib.sha256(digests.encode()).hexdigest(), sources)
 
 
 def write_issue(
@@ -164,16 +169,19 @@ def write_issue(
     ]
     folders = edition_folders([figures.edition for figures in issues])
     with _draft(folder) as draft:
-        jobs = [(figures, draft / folders[figures.edition]) for figures in issues]
+        # Each is sent only the cells of its own place.
+        jobs = (
+            (figures, draft / folders[figures.edition], collected.sources.of(figures.edition)) for figures in issues
+        )
         started = time.monotonic()
         limits = dataclasses.replace(load_limits(), seconds=_EDITION_SECONDS, memory_bytes=_ADDRESS_BYTES)
         with Workers(processes, limits) as workers:
             for done, outcome in enumerate(workers.map(write_edition, jobs), start=1):
                 outcome.get()
-                if done % _PROGRESS_EDITIONS == 0 or done == len(jobs):
+                if done % _PROGRESS_EDITIONS == 0 or done == len(issues):
                     seconds = time.monotonic() - started
                     log.info(
-                        "report %s: %d of %d editions written in %.0f s", collected.period, done, len(jobs), seconds
+                        "report %s: %d of %d editions written in %.0f s", collected.period, done, len(issues), seconds
                     )
         written = {}
         for figures in issues:
@@ -192,23 +200,29 @@ def edition_folders(editions: Sequence[Edition]) -> dict[Edition, Path]:
     }
 
 
-def write_files(figures: ReportFigures, folder: Path) -> dict[str, Path]:
+def write_files(figures: ReportFigures, folder: Path, sources: Sources | None = None) -> dict[str, Path]:
     """Write all three forms of one edition beside ``folder``'s files and move them in only when all are complete."""
     with _draft(folder) as draft:
-        write_edition(figures, draft)
+        write_edition(figures, draft, sources)
         return _move(figures, draft, folder)
 
 
-def write_edition(figures: ReportFigures, folder: Path) -> None:
-    """Write all three forms of one edition into ``folder``."""
+def write_edition(figures: ReportFigures, folder: Path, sources: Sources | None = None) -> None:
+    """Write all three forms of one edition into ``folder``.
+
+    Args:
+        sources: what the page's figures are traced to; without them they do not open.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    paths = {suffix: folder / f"{report_title(figures)}.{suffix}" for suffix in FORMS}
     for suffix, write in WRITERS.items():
-        write(figures, folder / f"{report_title(figures)}.{suffix}")
+        write(figures, paths[suffix])
+    write_html(figures, Traces.none() if sources is None else traces(sources, figures), paths["html"])
 
 
 def _move(figures: ReportFigures, draft: Path, folder: Path) -> dict[str, Path]:
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {suffix: folder / f"{report_title(figures)}.{suffix}" for suffix in WRITERS}
+    paths = {suffix: folder / f"{report_title(figures)}.{suffix}" for suffix in FORMS}
     for path in paths.values():
         os.replace(draft / path.name, path)
     return paths

@@ -1,4 +1,5 @@
-"""Charts of the HTML page: SVG drawn beforehand by Vega-Lite (vl-convert), so that the page carries no script."""
+"""Charts of the HTML page, drawn by Vega-Lite: SVG made beforehand for paper and for browsers without script, and the
+live charts' specifications, whose data the page fills in."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from include.report.charts import COLOURS, ChartSpec, Series
 
 FACES = "PingFang SC, Microsoft YaHei, Noto Sans CJK SC, Source Han Sans SC, sans-serif"
 INK = "#1f2933"
-VEGA_LITE = "5.21"
+VEGA_LITE = "6.4"
 
 
 def chart_svg(spec: ChartSpec, width: int) -> str:
@@ -135,3 +136,89 @@ def _mark(series: Series, lies: bool) -> dict[str, Any]:
         points = {"size": 50, "filled": True}
         return {"type": "line", "strokeWidth": 2.5, "invalid": "break-paths-show-domains", "point": points}
     return {"type": "bar", "height": {"band": 0.68}} if lies else {"type": "bar", "width": {"band": 0.5}}
+
+
+def live_chart(shape: str) -> dict[str, Any]:
+    """A live chart without data: dataset ``rows`` of ``name``, ``value``, ``label`` (as printed), ``tone``, ``key``.
+
+    ``bars`` grows with its rows. ``columns`` has the height of its box and may carry a line on an axis of its own
+    (``line``, ``line_label``); ``top`` and ``line_top`` are the axes' ends, which keep the line above the columns.
+    """
+    colour = {
+        "field": "tone",
+        "type": "nominal",
+        "scale": {"domain": ["plain", "chosen"], "range": [f"#{COLOURS[0]}", "#6b93bd"]},
+        "legend": None,
+    }
+    text = {"field": "label", "type": "nominal"}
+    pointer = {"cursor": "pointer", "tooltip": {"signal": "datum.name + ' ' + datum.label"}}
+    row = {"name": "", "value": 0, "label": "", "line": None, "line_label": "", "tone": "plain", "key": ""}
+    base: dict[str, Any] = {
+        "data": {"name": "rows"},
+        "datasets": {"rows": [row]},
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "width": 600,
+        "background": "transparent",
+        "config": {
+            "font": FACES,
+            "axis": {"labelFontSize": 13, "labelColor": INK, "domainColor": "#9aa5b1", "ticks": False},
+            "view": {"stroke": None},
+            "text": {"font": FACES, "fontSize": 13, "fill": INK},
+        },
+    }
+    value: dict[str, Any] = {"field": "value", "type": "quantitative", "stack": None, "axis": None}
+    if shape == "bars":
+        axis = {"title": None, "domain": False, "labelPadding": 6, "labelLimit": {"expr": "width * 0.6"}}
+        name: dict[str, Any] = {"field": "name", "type": "nominal", "sort": None, "axis": axis}
+        place = {"y": name, "x": value}
+        return base | {
+            "height": {"step": 30},
+            "padding": {"left": 2, "right": 72, "top": 4, "bottom": 4},
+            "layer": [
+                {"mark": {"type": "bar", "height": {"band": 0.68}, **pointer}, "encoding": {**place, "color": colour}},
+                {"mark": {"type": "text", "align": "left", "dx": 4}, "encoding": {**place, "text": text}},
+            ],
+        }
+    crowded = "width < 90 * length(domain('x'))"
+    axis = {
+        "title": None,
+        "labelAngle": {"expr": f"{crowded} ? -40 : 0"},
+        "labelAlign": {"expr": f"{crowded} ? 'right' : 'center'"},
+        "labelBaseline": {"expr": f"{crowded} ? 'middle' : 'top'"},
+        "labelLimit": 0,
+    }
+    name = {"field": "name", "type": "nominal", "sort": None, "axis": axis}
+    place = {"x": name, "y": value | {"scale": {"domain": [0, {"expr": "top"}]}}}
+    rate = {"field": "line", "type": "quantitative", "axis": None, "scale": {"domain": [0, {"expr": "line_top"}]}}
+    over = {"x": name, "y": rate}
+    line_colour = f"#{COLOURS[1]}"
+    points = {"size": 50, "filled": True, "color": line_colour}
+    line = {"type": "line", "strokeWidth": 2.5, "color": line_colour, "invalid": "break-paths-show-domains"}
+    has_line = [{"filter": "isValid(datum.line)"}]
+    return base | {
+        "params": [{"name": "top", "value": 1}, {"name": "line_top", "value": 1}],
+        "height": 260,
+        "padding": {"left": 2, "right": 4, "top": 22, "bottom": 4},
+        "layer": [
+            {
+                "layer": [
+                    {
+                        "mark": {"type": "bar", "width": {"band": 0.5}, **pointer},
+                        "encoding": {**place, "color": colour},
+                    },
+                    {"mark": {"type": "text", "dy": -8}, "encoding": {**place, "text": text}},
+                ]
+            },
+            {
+                "layer": [
+                    {"mark": {**line, "point": points}, "encoding": over},
+                    {
+                        "transform": has_line,
+                        "mark": {"type": "text", "dy": -12, "fill": line_colour},
+                        "encoding": {**over, "text": {"field": "line_label", "type": "nominal"}},
+                    },
+                ]
+            },
+        ],
+        "resolve": {"scale": {"y": "independent"}},
+    }

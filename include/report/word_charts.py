@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from string import Template
+from xml.sax.saxutils import quoteattr
 
 from docx.document import Document as DocxDocument
 from docx.opc.constants import CONTENT_TYPE, RELATIONSHIP_TYPE
 from docx.opc.packuri import PackURI
 from docx.opc.part import Part
-from docx.oxml import parse_xml as parse_word_xml
-from docx.text.paragraph import Paragraph
 from lxml import etree
 from pptx.chart.chart import Chart
 from pptx.chart.data import CategoryChartData
@@ -31,16 +30,22 @@ _R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _TYPES = {"bars": XL_CHART_TYPE.BAR_CLUSTERED, "columns": XL_CHART_TYPE.COLUMN_CLUSTERED}
 _AXES = ("50010", "50020")
 _EMU_PER_MM = 36000
-_WIDE_MM = 100
-_BESIDE_HEIGHT_MM = 50
+BESIDE_HEIGHT_MM = 50
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def add_chart(document: DocxDocument, paragraph: Paragraph, spec: ChartSpec, number: int, width_mm: float) -> None:
-    """Place ``spec`` inline in ``paragraph`` as chart ``number`` (1-based, unique in the document)."""
+def add_chart(
+    document: DocxDocument, spec: ChartSpec, number: int, size_mm: tuple[float, float], *, is_small: bool = False
+) -> str:
+    """Put ``spec`` into the document as chart ``number`` (1-based, unique); returns the run that draws it in line.
+
+    Args:
+        size_mm: width and height.
+        is_small: in smaller type.
+    """
     package = document.part.package
     assert package is not None
-    space, workbook = chart_xml(spec)
+    space, workbook = chart_xml(spec, is_small=is_small)
     chart_part = Part(PackURI(f"/word/charts/chart{number}.xml"), CONTENT_TYPE.DML_CHART, b"", package)
     book = Part(PackURI(f"/word/embeddings/chart{number}.xlsx"), CONTENT_TYPE.SML_SHEET, workbook, package)
     external = etree.SubElement(space, f"{{{_C}}}externalData")
@@ -49,30 +54,33 @@ def add_chart(document: DocxDocument, paragraph: Paragraph, spec: ChartSpec, num
     # `blob` is what python-docx writes out for a part it does not understand.
     chart_part._blob = etree.tostring(space, xml_declaration=True, encoding="UTF-8", standalone=True)
     relation = document.part.relate_to(chart_part, RELATIONSHIP_TYPE.CHART)
-    height = _height_mm(spec) if width_mm > _WIDE_MM else _BESIDE_HEIGHT_MM
-    drawing = (
-        '<w:drawing xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
-        ' xmlns:wp="http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing"'
-        f' xmlns:a="{_A}" xmlns:c="{_C}" xmlns:r="{_R}">'
-        '<wp:inline distT="0" distB="0" distL="0" distR="0">'
-        f'<wp:extent cx="{int(width_mm * _EMU_PER_MM)}" cy="{int(height * _EMU_PER_MM)}"/>'
-        f'<wp:docPr id="{1000 + number}" name="chart{number}" descr=""/><wp:cNvGraphicFramePr/>'
+    return (
+        '<w:r><w:drawing><wp:inline distT="0" distB="0" distL="0" distR="0">'
+        f'<wp:extent cx="{int(size_mm[0] * _EMU_PER_MM)}" cy="{int(size_mm[1] * _EMU_PER_MM)}"/>'
+        f'<wp:docPr id="{1000 + number}" name="chart{number}" descr={quoteattr(spec.caption)}/><wp:cNvGraphicFramePr/>'
         f'<a:graphic><a:graphicData uri="{_C}"><c:chart r:id="{relation}"/></a:graphicData></a:graphic>'
-        "</wp:inline></w:drawing>"
+        "</wp:inline></w:drawing></w:r>"
     )
-    element = parse_word_xml(drawing)
-    element[0][1].set("descr", spec.title)
-    paragraph.add_run()._r.append(element)
 
 
-def _height_mm(spec: ChartSpec) -> float:
-    legend = 6 if len(spec.series) > 1 else 0
+def height_mm(spec: ChartSpec) -> float:
+    """Height of a chart over the whole line, by the number of its bars."""
     if spec.shape == "bars":
-        return 6 + legend + (1.8 + 2.8 * len(spec.series)) * len(spec.categories)
-    return 46 + legend
+        return max(_edges_mm(spec) + (1.5 + 2.6 * len(spec.series)) * len(spec.categories), 26)
+    return 42 + _edges_mm(spec)
 
 
-def chart_xml(spec: ChartSpec) -> tuple[etree._Element, bytes]:
+def smallest_mm(spec: ChartSpec) -> float:
+    """The least height at which the names of the bars do not touch, in smaller type."""
+    return _edges_mm(spec) + (height_mm(spec) - _edges_mm(spec)) * (0.8 if spec.shape == "bars" else 1)
+
+
+def _edges_mm(spec: ChartSpec) -> float:
+    """Over and under the bars; with the legend."""
+    return 10 if len(spec.series) > 1 else 4
+
+
+def chart_xml(spec: ChartSpec, *, is_small: bool = False) -> tuple[etree._Element, bytes]:
     """(``c:chartSpace`` element without external data, bytes of its workbook) of one chart."""
     data = CategoryChartData()
     data.categories = spec.ticks
@@ -80,7 +88,7 @@ def chart_xml(spec: ChartSpec) -> tuple[etree._Element, bytes]:
         data.add_series(one.name, one.values, number_format(one))
     space = parse_xml(ChartXmlWriter(_TYPES[spec.shape], data).xml.encode())
     chart = Chart(space, None)
-    chart.font.size = Pt(9)
+    chart.font.size = Pt(8 if is_small else 9)
     _no_frame(space)
     chart.has_title = False
     chart.has_legend = len(spec.series) > 1
@@ -98,7 +106,7 @@ def chart_xml(spec: ChartSpec) -> tuple[etree._Element, bytes]:
         labels.number_format, labels.number_format_is_linked = number_format(one), False
         labels.position = XL_LABEL_POSITION.OUTSIDE_END
         labels.show_value = True
-        labels.font.size = Pt(9 if len(spec.series) == 1 else 8)
+        labels.font.size = Pt(8 if is_small or len(spec.series) > 1 else 9)
     values = chart.value_axis
     values.minimum_scale = 0
     values.has_major_gridlines = spec.shape == "columns"
@@ -109,6 +117,7 @@ def chart_xml(spec: ChartSpec) -> tuple[etree._Element, bytes]:
     values.format.line.fill.background()
     chart.category_axis.major_tick_mark = XL_TICK_MARK.NONE
     chart.category_axis.format.line.color.rgb = RGBColor(0x80, 0x80, 0x80)
+    chart.category_axis.tick_labels.font.size = Pt(8 if is_small else 9)
     if spec.shape == "bars":
         # Bars grow from the bottom: turn the order so that the first stands on top, and hide the number axis,
         # which the labels make redundant.
@@ -116,9 +125,22 @@ def chart_xml(spec: ChartSpec) -> tuple[etree._Element, bytes]:
         values.visible = False
     if spec.axis_tops:
         values.maximum_scale = spec.axis_tops[0]
+    if spec.shape == "bars":
+        _every_name(space)
     _lines(space, spec)
     _east_asian_font(space)
     return space, bytes(data._workbook_writer.xlsx_blob)
+
+
+def _every_name(space: etree._Element) -> None:
+    """Programs leave out names of bars that stand close, unless told to leave out none and to turn none."""
+    axis = space.find(f".//{{{_C}}}catAx")
+    body = axis.find(f"{{{_C}}}txPr/{{{_A}}}bodyPr")
+    body.set("rot", "0")
+    body.set("vert", "horz")
+    skip = etree.Element(f"{{{_C}}}tickLblSkip")
+    skip.set("val", "1")
+    axis.find(f"{{{_C}}}noMultiLvlLbl").addprevious(skip)
 
 
 def number_format(series: Series) -> str:
@@ -162,7 +184,7 @@ def _lines(space: etree._Element, spec: ChartSpec) -> None:
         for tag in ("invertIfNegative", "dLbls", "spPr"):
             for old in drawn.findall(f"{{{_C}}}{tag}"):
                 drawn.remove(old)
-        look, hidden, right = _line_parts(COLOURS[at], number_format(series), spec.axis_tops)
+        look, hidden, right = _line_parts(COLOURS[at], number_format(series), spec.line_range)
         place = drawn.index(drawn.find(f"{{{_C}}}tx")) + 1
         for offset, child in enumerate(list(look)):
             drawn.insert(place + offset, child)
@@ -181,8 +203,9 @@ def _lines(space: etree._Element, spec: ChartSpec) -> None:
             hidden.addnext(right)
 
 
-def _line_parts(colour: str, form: str, tops: tuple[float, float] | None) -> list[etree._Element]:
+def _line_parts(colour: str, form: str, ends: tuple[float, float]) -> list[etree._Element]:
     """Look of a line, and the two axes of the second scale."""
     template = Template((_TEMPLATES / "second_axis.xml").read_text(encoding="utf-8"))
-    filled = template.substitute(colour=colour, top=tops[1] if tops else 0, format=form.replace('"', "&quot;"))
+    words = {"colour": colour, "low": f"{ends[0]:.4f}", "top": f"{ends[1]:.4f}", "format": form.replace('"', "&quot;")}
+    filled = template.substitute(words)
     return list(etree.fromstring(filled.encode(), etree.XMLParser(remove_blank_text=True)))

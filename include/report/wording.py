@@ -20,6 +20,7 @@ from include.report.model import Edition, Figure, ReportFigures, Row, Table, is_
 from include.report.numbers import instant_text, percent, plain_text, table_text
 
 _PLACE = re.compile(r"\{([^{}|]+)(?:\|([a-z_0-9]+))?\}")
+_ANNEX = "annex."
 _NUMERALS = "一二三四五六七八九十"
 
 
@@ -219,6 +220,8 @@ def _place(name: str, style: str | None, figures: ReportFigures) -> str | None:
         return place_text(figures)
     if name in words:
         return words[name] or None
+    if name.startswith(_ANNEX):
+        return _annex_mark(name.removeprefix(_ANNEX), figures)
     if "/" in name:
         return _listing(name, style or "each", figures)
     figure = figures.get(name)
@@ -232,6 +235,19 @@ def _place(name: str, style: str | None, figures: ReportFigures) -> str | None:
         assert isinstance(figure.value, int)
         return with_unit(Figure(figure.key, abs(figure.value), figure.unit))
     return plain_text(figure) if style == "number" else with_unit(figure)
+
+
+def _annex_mark(table: str, figures: ReportFigures) -> str | None:
+    found = annexes(figures)
+    for number, annex in enumerate(found, start=1):
+        if annex.get("table") == table:
+            return annex_mark(number, len(found))
+    return None
+
+
+def annex_mark(number: int, count: int) -> str:
+    """``附件2``; a lone annex has no number."""
+    return str(texts()["annex_mark"]).format(number=number) if count > 1 else str(texts()["annexes_title"])
 
 
 def _listing(name: str, style: str, figures: ReportFigures) -> str | None:
@@ -307,6 +323,18 @@ def definitions(figures: ReportFigures) -> list[tuple[str, str, str]]:
     printed = [one for one in figures.definitions if one.indicator in order]
     ranked = sorted(printed, key=lambda one: order[one.indicator])
     return [(one.name_zh, one.definition_zh, one.unit) for one in ranked]
+
+
+def annexes(figures: ReportFigures) -> list[Mapping[str, Any]]:
+    """The annexes of ``texts.yaml`` that this issue has something for, in the order of their numbers."""
+    return [one for one in texts()["annexes"] if stands(one, figures) and _is_filled(one, figures)]
+
+
+def _is_filled(annex: Mapping[str, Any], figures: ReportFigures) -> bool:
+    if annex.get("definitions"):
+        return True
+    table = figures.tables.get(annex["table"])
+    return table is not None and bool(table.rows)
 
 
 def preamble(figures: ReportFigures) -> str:

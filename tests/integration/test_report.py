@@ -393,6 +393,18 @@ def test_a_planted_wrong_figure_stops_the_release_of_all(
             "update marts.fct_enterprise_month set size_class = '小型' where size_class = '大型'",
             "size.large.shortage_now",
         ),
+        (
+            "update marts.mart_programme_progress set done_value = 0"
+            " where target_id = 'gx_workforce_2022.city_pilot_county' and region_code = '450100'",
+            "target.450100.gx_workforce_2022.city_pilot_county.done",
+        ),
+        (
+            "update marts.mart_programme_progress set status = 'behind'"
+            " where target_id = 'gx_workforce_2022.city_pilot_county' and region_code = '450100'",
+            "target.450100.gx_workforce_2022.city_pilot_county.state",
+        ),
+        ("update marts.mart_reporting_performance set rank = null", "ranking.ranked_reporters"),
+        ("delete from marts.mart_subsidy_alerts", "alerts.alert"),
     ],
 )
 def test_any_mart_that_drifts_is_caught(months: None, statement: str, key: str) -> None:
@@ -401,3 +413,27 @@ def test_any_mart_that_drifts_is_caught(months: None, statement: str, key: str) 
         result = reconcile(conn, collect_figures(conn, NOW))
         conn.rollback()
     assert key in {mismatch.key for mismatch in result.mismatches}
+
+
+def test_a_budget_is_set_against_what_raw_says_was_paid_of_it(months: None) -> None:
+    with connect() as conn:
+        for region in ("450000", "450100", BINYANG):
+            conn.execute(
+                "insert into reference.subsidy_budgets (budget_year, region_code, fund, item_code, budget_yuan)"
+                " values (2026, %s, '就业补助资金', 'upgrade_training', 6000)",
+                (region,),
+            )
+        for table in ("mart_subsidy_disbursement", "mart_subsidy_disbursement_summary"):
+            statement = f"update marts.{table} set budget_yuan = 6000 where period = %s and item_code = %s"
+            conn.execute(statement.encode(), (NOW, "upgrade_training"))
+        figures = list(collect_editions(conn, NOW))
+        found = recompute(conn, NOW, [one.edition for one in figures])
+        assert [compare(one, found[one.edition]).mismatches for one in figures] == [()] * 6
+        conn.rollback()
+    # 1000.10 + 500.00 of 6000
+    assert figures[0].figures["execution.rate"].value == Decimal("1500.10") / 6000
+    assert [edition_key(one.edition) for one in figures if "subsidy_execution" in one.tables] == [
+        "province",
+        "city.450100",
+        f"county.{BINYANG}",
+    ]

@@ -119,6 +119,7 @@ def small(**changes: Any) -> ReportFigures:
         "training": [],
         "subsidies": [],
         "alerts": [],
+        "budgets": [],
         "targets": [],
         "performance": [],
         "findings": [],

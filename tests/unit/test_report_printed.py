@@ -21,4 +21,6 @@ def test_a_figure_is_named_by_table_line_and_column_and_kept_as_it_stands_on_pap
     assert isinstance(short, int)
     label = printed_figures(figures)["county.450721.shortage_now"].label
     assert printed_figures(figures)["county.450721.shortage_now"] == Printed(label, f"{short:,}")
+    state = printed_figures(figures)["target.450000.t1.state"]
+    assert state.text == "落后时序进度"
     assert label.startswith("各县（市、区）当期生产缺工情况：") and label.endswith("灵山县，当期生产缺工（人）")

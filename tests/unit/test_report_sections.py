@@ -223,6 +223,29 @@ def test_alerts_are_counted_by_kind_and_a_missing_ledger_is_no_clean_one() -> No
     assert "按补贴政策核查，未发现预警。" in text(clean)
 
 
+def test_a_rate_of_execution_stands_only_where_there_is_a_budget() -> None:
+    assert "subsidy_execution" not in reports()["province"].tables
+    one = {
+        "region_code": "450000",
+        "fund": "就业补助资金",
+        "item_code": "a",
+        "item": "甲",
+        "paid_year_yuan": Decimal(30),
+    }
+    budgets = [
+        one | {"budget_yuan": Decimal(100)},
+        one | {"item_code": "b", "item": "乙", "budget_yuan": Decimal(50), "paid_year_yuan": None},
+        one | {"region_code": "450100", "budget_yuan": Decimal(7)},
+    ]
+    figures = assemble(replace(mart_rows(), budgets=budgets), "2026-04")
+    assert [[cell_text(cell) for cell in row.cells[1:]] for row in figures.tables["subsidy_execution"].rows] == [
+        ["甲", "100.00", "30.00", "30.0%"],
+        ["乙", "50.00", "—", "—"],
+        ["合计", "150.00", "30.00", "20.0%"],
+    ]
+    assert "为预算0.02万元的20.0%" in text(figures)
+
+
 # -- a bad month -----------------------------------------------------------------------------------------------------
 
 

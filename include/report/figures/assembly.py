@@ -26,6 +26,7 @@ _SECTIONS: tuple[Callable[[Sheet], list[Table]], ...] = (
     shortage.trend,
     training.training,
     subsidies.subsidies,
+    subsidies.execution,
     subsidies.alerts,
     targets.targets,
     ranking.ranking,

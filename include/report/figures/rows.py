@@ -39,6 +39,7 @@ class MartRows:
     training: Sequence[RowDict]
     subsidies: Sequence[RowDict]
     alerts: Sequence[RowDict]
+    budgets: Sequence[RowDict]
     targets: Sequence[RowDict]
     performance: Sequence[RowDict]
     findings: Sequence[RowDict]

@@ -73,6 +73,34 @@ def alerts(sheet: Sheet) -> list[Table]:
     return [Table("subsidy_alerts", ("name", "severity", "count"), rows)] if rows else []
 
 
+def execution(sheet: Sheet) -> list[Table]:
+    """What was paid of each budget since January; without a budget there is no rate."""
+    own = [row for row in sheet.rows.budgets if row["region_code"] == sheet.edition.region_code]
+    if not own:
+        return []
+
+    def cells(scope: str, budget: Any, paid: Any) -> tuple[Figure, ...]:
+        return (
+            sheet.put(f"{scope}.budget", _money(budget), "yuan"),
+            sheet.put(f"{scope}.paid", _money(paid), "yuan"),
+            sheet.share(f"{scope}.rate", paid, budget),
+        )
+
+    rows = [
+        Row(
+            (
+                row["fund"],
+                row["item"],
+                *cells(f"execution.{row['fund']}.{row['item_code']}", row["budget_yuan"], row["paid_year_yuan"]),
+            )
+        )
+        for row in own
+    ]
+    whole = cells("execution", total(row["budget_yuan"] for row in own), total(row["paid_year_yuan"] for row in own))
+    rows.append(Row(("", "total", *whole), is_total=True))
+    return [Table("subsidy_execution", ("fund", "name", "budget", "paid_year", "rate"), tuple(rows))]
+
+
 def _subsidy_scope(row: RowDict) -> str:
     return f"subsidy_detail.{row['fund'] or 'unstated'}.{row['item_code'] or 'unstated'}"
 

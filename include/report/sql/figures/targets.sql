@@ -1,4 +1,5 @@
--- Target x place of one period, of the places that have the target.
+-- Target x place of one period, of the places that have the target. One of each place of a kind that there is not (no
+-- pilot county is listed) is nobody's.
 select
     progress.region_code,
     progress.region_name,
@@ -21,5 +22,5 @@ select
     progress.status
 from marts.mart_programme_progress as progress
 inner join marts.dim_policy_target as target on progress.target_id = target.target_id
-where progress.period = %(period)s and progress.is_target_place
+where progress.period = %(period)s and progress.is_target_place and not progress.is_places_unknown
 order by progress.region_code, target.document_no, progress.target_id
