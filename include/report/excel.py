@@ -38,7 +38,8 @@ WIDEST, CHART_WIDTH, UPRIGHT_WIDTH = 46, 84, 92
 FROZEN_COLUMNS, FROZEN_WIDTH = 3, 64
 _SHEET_NAME = 31  # characters; a longer name makes Excel repair the file
 _A4 = 9
-_PIXELS_PER_CHARACTER, _PIXELS_PER_ROW, _LINE_HEIGHT = 7, 20, 16
+_ROW_HEIGHT, _LINE_HEIGHT = 18, 16  # points
+_PIXELS_PER_CHARACTER, _PIXELS_PER_ROW = 7, 24
 _HEAD_FILL, _QUIET, _LINK, _MARK = "#EDEDED", "#595959", "#1F4E79", "#C00000"
 
 
@@ -123,6 +124,7 @@ class _Book:
         sheet.fit_to_pages(1, 0)
         sheet.center_horizontally()
         sheet.hide_gridlines(2)
+        sheet.set_default_row(_ROW_HEIGHT)
         mark = texts()["sample_mark"]
         sheet.set_header(f'&C&"{HEAD_FACE}"&K{_MARK[1:]}{mark}' if self.figures.is_sample else "")
         sheet.set_footer(f'&C&"{FACE}"— &P —')
@@ -365,9 +367,9 @@ class _Book:
         names: dict[str, Any] = {"num_font": font}
         values: dict[str, Any] = {"num_font": font, "num_format": _number_format(spec.series[0]), "min": 0}
         if lies:
-            # The largest on top; the labels make the axis of the numbers redundant.
-            drawn.set_x_axis({**names, "reverse": True, "major_tick_mark": "none"})
-            drawn.set_y_axis({**values, "visible": False, "major_gridlines": {"visible": False}})
+            # Of lying bars the y axis bears the names. The first on top; the labels make the numbers' axis redundant.
+            drawn.set_y_axis({**names, "reverse": True, "major_tick_mark": "none", "interval_unit": 1})
+            drawn.set_x_axis({**values, "visible": False, "major_gridlines": {"visible": False}})
         else:
             drawn.set_x_axis(names)
             drawn.set_y_axis({**values, "major_gridlines": grid, **({"max": tops[0]} if tops else {})})

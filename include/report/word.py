@@ -18,7 +18,7 @@ from include.report.packaging import document_instant, repack
 from include.report.word_charts import BESIDE_HEIGHT_MM, add_chart, height_mm, smallest_mm
 from include.report.word_flow import PAGE_PT, Flow, body_lines
 from include.report.word_page import LINE_PITCH_PT, TEXT_HEIGHT_MM, TEXT_WIDTH_MM, Pages
-from include.report.word_tables import SMALLEST_UPRIGHT_PT, Grid, grid_of, text_width
+from include.report.word_tables import SMALLEST_UPRIGHT_PT, Grid, as_shown, grid_of, text_width
 from include.report.word_xml import blank, paragraph, parse, run, twips
 from include.report.wording import texts
 
@@ -33,6 +33,7 @@ _HEAD_LINES = 5  # number and signer, two blank lines, month, one blank line
 _ANNEX_HEAD_PT = LINE_PITCH_PT + 14 + _TITLE_LINE_PT + 8
 _DESCENT_PT = 4.0  # under a drawing, of the line that it stands on
 _AFTER_CHART_PT = 6
+_LONGEST_NUMBER = 18  # characters
 _RED_LINE = '<w:bottom w:val="single" w:sz="12" w:space="6" w:color="FF0000"/>'
 
 
@@ -81,7 +82,7 @@ class _Report:
             self.corrections()
         annexes = [(one["title"], *self.annex_content(one)) for one in self.chosen_annexes()]
         lying = [grid.fit(TEXT_WIDTH_MM)[1] < SMALLEST_UPRIGHT_PT for _, grid, _ in annexes]
-        self.blocks(chosen_blocks(self.figures), keeps_last=not annexes)
+        self.blocks(chosen_blocks(self.figures))
         # A section ends where pages turn; between annexes of one position a page break does.
         turns = [lies is not after for lies, after in zip([False, *lying], [*lying, None], strict=True)]
         ends = [
@@ -171,15 +172,17 @@ class _Report:
             (one.label, *(words["not_listed"] if text is None else text for text in (one.before, one.now)))
             for one in self.figures.corrections
         )
-        grid = Grid(tuple(words["columns"].values()), body, (False, True, True), (50, 25, 25))
+        # Numbers stand to the right; a column with a list of names wraps.
+        numeric = tuple(at > 0 and all(len(row[at]) <= _LONGEST_NUMBER for row in body) for at in range(3))
+        grid = Grid(tuple(words["columns"].values()), body, numeric, (50, 25, 25))
         self.caption(words["title"], keep=True)
         self.add(grid.xml())
         self.note("")
         self.flow.table(_CAPTION_PT, grid.heights(), grid.kept)
         self.flow.whole(note_pt(""))
 
-    def blocks(self, blocks: list[wording.Block], *, keeps_last: bool) -> None:
-        """The body; its last paragraph stays with what follows if ``keeps_last``."""
+    def blocks(self, blocks: list[wording.Block]) -> None:
+        """The body; its last paragraph stays with the signature, which has no page without text."""
         while blocks:
             if len(blocks) > 1 and self.beside(blocks[0], blocks[1]):
                 blocks = blocks[2:]
@@ -190,7 +193,7 @@ class _Report:
                 case wording.Heading(level, text):
                     self.heading(text, level)
                 case wording.Paragraph(text):
-                    self.text(text, keep=keeps_last and not blocks)
+                    self.text(text, keep=not blocks)
                 case wording.TableBlock(table, is_cut):
                     self.numbered_table(table, is_cut)
                 case wording.ChartBlock(key):
@@ -203,11 +206,12 @@ class _Report:
                 spec = chart(key, self.figures)
                 if spec is None or self.flow.fits(chart_pt(spec, smallest_mm(spec))):
                     return False
-                grid = grid_of(table)
+                grid = grid_of(as_shown(table))
                 return self.flow.fits(_CAPTION_PT + sum(grid.heights()[: grid.kept + 1]))
         return False
 
     def numbered_table(self, table: Table, is_cut: bool) -> None:
+        table = as_shown(table)
         count = sum(1 for row in table.rows if not row.is_total)
         note = wording.table_note(table, count if is_cut else None)
         grid = grid_of(table)
@@ -314,7 +318,7 @@ class _Report:
         if annex.get("definitions"):
             columns = tuple(texts()["definitions_columns"].values())
             return Grid(columns, tuple(wording.definitions(self.figures)), (False,) * 3, (22, 78, 9)), ""
-        table = self.figures.tables[annex["table"]]
+        table = as_shown(self.figures.tables[annex["table"]])
         return grid_of(table), wording.table_note(table)
 
     def annex(self, mark: str, title: str, grid: str, *, breaks_page: bool) -> None:
@@ -351,7 +355,12 @@ def chosen_blocks(figures: ReportFigures) -> list[wording.Block]:
                     kept.append(block)
             case _:
                 kept.append(block)
-    return [*kept, wording.Paragraph(brief["pointer"])]
+    filled: list[wording.Block] = []
+    for block, after in zip(kept, [*kept[1:], None], strict=True):
+        filled.append(block)
+        if isinstance(block, wording.Heading) and (after is None or isinstance(after, wording.Heading)):
+            filled += [wording.Paragraph(brief["nothing"])] if after is None or after.level <= block.level else []
+    return [*filled, wording.Paragraph(brief["pointer"])]
 
 
 def note_pt(text: str) -> float:

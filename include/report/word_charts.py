@@ -125,7 +125,7 @@ def chart_xml(spec: ChartSpec, *, is_small: bool = False) -> tuple[etree._Elemen
         values.visible = False
     if spec.axis_tops:
         values.maximum_scale = spec.axis_tops[0]
-    if spec.shape == "bars":
+    if is_small:
         _every_name(space)
     _lines(space, spec)
     _east_asian_font(space)

@@ -8,7 +8,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 from include.report import wording
-from include.report.model import Figure, Table
+from include.report.model import Figure, Row, Table
 from include.report.word_page import TEXT_WIDTH_MM
 from include.report.word_xml import TWIPS_PER_PT, paragraph, run, twips
 from include.report.wording import cell_text, texts
@@ -23,6 +23,8 @@ ROWS_AT_BREAK = 3
 FOLDED_ROWS = (8, 12)
 # A label takes two lines, or as many as give it a column of this many characters.
 LABEL_CHARACTERS = 14
+# Labels of at most so many characters are not broken.
+UNBROKEN = 6
 # Labels no longer than this stand in the middle of their column.
 SHORT_LABEL = 4
 # Over and under the lines of a cell, with its rule.
@@ -104,10 +106,13 @@ class Grid:
             widths = [self._least(at, size) for at in range(len(self.header))]
             if sum(widths) <= total:
                 break
-        # What is left lets labels stand on one line, those first that lack least, and then goes by the weights.
+        # What is left, most of it for long ones, lets labels stand on one line, those first that lack least; the rest
+        # goes by the weights.
         lines = [self._least(at, size, wraps=False) for at in range(len(self.header))]
+        reserve = max(total - sum(widths), 0) // 3
         for at in sorted(range(len(widths)), key=lambda at: lines[at] - widths[at]):
-            widths[at] += min(max(lines[at] - widths[at], 0), max(total - sum(widths), 0))
+            kept_back = reserve if lines[at] > LABEL_CHARACTERS * size * TWIPS_PER_PT else 0
+            widths[at] += min(max(lines[at] - widths[at], 0), max(total - kept_back - sum(widths), 0))
         wanted = [
             max(total * weight // sum(self.weights) - low, 0) for weight, low in zip(self.weights, widths, strict=True)
         ]
@@ -129,7 +134,7 @@ class Grid:
         column = [row[at] for row in self.body]
         widest = max((text_width(text, size) for text in column), default=0.0)
         if wraps and not self.numeric[at]:
-            lines = max(min(widest / 2, LABEL_CHARACTERS * size) + size, 4 * size)
+            lines = max(min(widest / 2, LABEL_CHARACTERS * size) + size, UNBROKEN * size)
             word = max((text_width(one, size) for text in column for one in _WORD.findall(text)), default=0.0)
             widest = min(widest, max(lines, word))
         head = max(text_width(piece, size) for piece in wording.header_pieces(self.header[at]))
@@ -172,18 +177,22 @@ def line_pt(size: float) -> float:
     return round(size * 4 / 3, 1)
 
 
-def grid_of(table: Table) -> Grid:
-    """The grid of a report's table, without the columns that the workbook alone has and those in which nothing stands.
-
-    A long table of two columns is set in parts side by side.
-    """
-    entry = texts()["tables"][table.key]
+def as_shown(table: Table) -> Table:
+    """The table without the columns that the workbook alone has and those in which nothing stands."""
     left_out = texts()["word_columns"].get(table.key, ())
     shown = [at for at, name in enumerate(table.columns) if name not in left_out and not _is_empty(table, at)]
-    header = tuple(entry["columns"][table.columns[at]] for at in shown)
-    body = tuple(tuple(cell_text(row.cells[at]) for at in shown) for row in table.rows)
-    numeric = tuple(any(_is_number(row.cells[at]) for row in table.rows) for at in shown)
-    weights = tuple((entry.get("widths") or [1] * len(table.columns))[at] for at in shown)
+    rows = tuple(Row(tuple(row.cells[at] for at in shown), row.is_total) for row in table.rows)
+    return Table(table.key, tuple(table.columns[at] for at in shown), rows)
+
+
+def grid_of(table: Table) -> Grid:
+    """The grid of a report's table; a long one of two columns is set in parts side by side."""
+    entry = texts()["tables"][table.key]
+    header = tuple(entry["columns"][name] for name in table.columns)
+    body = tuple(tuple(cell_text(cell) for cell in row.cells) for row in table.rows)
+    numeric = tuple(any(_is_number(row.cells[at]) for row in table.rows) for at in range(len(table.columns)))
+    shares = dict(zip(entry["columns"], entry["widths"], strict=True))
+    weights = tuple(shares[name] for name in table.columns)
     strong = {(at, column) for at, row in enumerate(table.rows) if row.is_total for column in range(len(header))}
     if len(header) == 2 and len(body) > FOLDED_ROWS[0]:
         parts = 3 if len(body) > FOLDED_ROWS[1] else 2

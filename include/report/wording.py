@@ -399,10 +399,16 @@ def draws(key: str, figures: ReportFigures) -> bool:
     if table is None:
         return False
     columns = [table.columns.index(one["column"]) for one in entry["series"] if one["column"] in table.columns]
+    if entry.get("needs_first"):
+        columns = columns[:1]
+    rank_at = table.columns.index("rank") if "top" in entry and "rank" in table.columns else None
     shown = [
         row
         for row in table.rows
-        if not row.is_total and any(isinstance(cell := row.cells[at], Figure) and bool(cell.value) for at in columns)
+        if not row.is_total
+        and any(isinstance(cell := row.cells[at], Figure) and bool(cell.value) for at in columns)
+        # what has no rank (未归类) is not among the largest
+        and (rank_at is None or (isinstance(rank := row.cells[rank_at], Figure) and rank.value is not None))
     ]
     return len(shown) >= int(entry.get("least", 1))
 

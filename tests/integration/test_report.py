@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.report.figures import collect_editions, collect_figures
+from include.report.figures import collect_editions, collect_figures, editions
 from include.report.model import edition_key
 from include.report.reconcile import ReconciliationFailed, compare, recompute, reconcile
 from include.report.render import render_reports
@@ -285,6 +285,7 @@ def test_every_figure_of_the_real_marts_reconciles(months: None) -> None:
                 f"county.{HENGZHOU}",
                 f"county.{LINGSHAN}",
             ]
+            assert editions(conn, period) == tuple(one.edition for one in figures)
             found = recompute(conn, period, [one.edition for one in figures])
             results = [compare(one, found[one.edition]) for one in figures]
             assert [result.mismatches for result in results] == [()] * 6
@@ -323,16 +324,16 @@ def test_the_figures_are_what_a_person_computes(months: None) -> None:
 
 def test_an_edition_counts_its_own_place_only(months: None) -> None:
     with connect() as conn:
-        editions = {edition_key(one.edition): one for one in collect_editions(conn, NOW)}
-    headcount = {key: one.figures["region.headcount"] for key, one in editions.items()}
+        reports = {edition_key(one.edition): one for one in collect_editions(conn, NOW)}
+    headcount = {key: one.figures["region.headcount"] for key, one in reports.items()}
     assert headcount["city.450100"].value == 800 and headcount[f"county.{HENGZHOU}"].value == 500
     assert (headcount["city.450700"].value, headcount["city.450700"].absence) == (None, "not_received")
-    here = editions[f"county.{BINYANG}"].figures
+    here = reports[f"county.{BINYANG}"].figures
     assert here["region.shortage_now"].value == 15 and here["industry.17.rank"].value == 1
     assert "industry.14.rank" not in here and here["subsidy.paid"].value == Decimal("3500.10")
     assert str(here["reporting.data_cutoff"].value).startswith("2026-05-07 10:30")
     # The only industry of 横州市 is not among those of 宾阳县; of the city both are.
-    assert editions["city.450100"].figures["industry.14.rank"].value == 1
+    assert reports["city.450100"].figures["industry.14.rank"].value == 1
 
 
 def _content(folder: Path) -> dict[str, bytes]:

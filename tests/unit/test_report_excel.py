@@ -127,3 +127,21 @@ def test_a_reissue_has_a_sheet_of_what_changed(figures: ReportFigures, workbook:
 def test_long_tables_have_filters_that_leave_the_total_alone(workbook: Any) -> None:
     counties = workbook["缺工_分县"]
     assert counties.auto_filter.ref == "A4:J24" and counties.cell(25, 2).value == "合计"
+
+
+def test_nothing_of_today_is_in_the_file(written: bytes) -> None:
+    with zipfile.ZipFile(io.BytesIO(written)) as package:
+        assert {entry.date_time for entry in package.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        stamps = re.findall(r"\d{4}-\d\d-\d\dT[\d:]*", package.read("docProps/core.xml").decode())
+    assert set(stamps) == {"2026-05-08T02:52:00"}
+
+
+def test_points_stand_as_points_and_states_as_words(figures: ReportFigures, workbook: Any) -> None:
+    sheet, table = workbook["目标进度"], figures.tables["target_progress"]
+    lead_at, state_at = (table.columns.index(name) for name in ("lead", "state"))
+    row = next(at for at, one in enumerate(table.rows) if one.cells[lead_at].value is not None)  # type: ignore[union-attr]
+    lead = table.rows[row].cells[lead_at]
+    assert isinstance(lead, Figure) and lead.unit == "points"
+    cell = sheet.cell(5 + row, lead_at + 1)
+    assert cell.value == pytest.approx(float(lead.value) * 100, abs=0.05) and cell.number_format == "0.0"  # type: ignore[arg-type]
+    assert sheet.cell(5 + row, state_at + 1).value == wording.cell_text(table.rows[row].cells[state_at])

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from include.report.charts import chart
 from include.report.figures import assemble, edition_figures, editions_of
 from include.report.model import Edition, ReportFigures, edition_key
-from include.report.wording import Paragraph, blocks, cell_text, problems, report_title, table_note
+from include.report.wording import ChartBlock, Paragraph, blocks, cell_text, problems, report_title, table_note
 from tests.report_rows import mart_rows
 
 COUNTIES = [row["reporter_code"] for row in mart_rows().performance]
@@ -61,6 +62,24 @@ def test_a_target_without_data_is_said_to_be_and_never_0() -> None:
     assert "承担的目标共5项：已完成1项、达到时序进度1项、落后时序进度2项、未报送1项。" in written
     assert "未报送进展的1项不作评价，也不以0代替。" in written
     assert "完成率居后的为自治区级劳务品牌龙头企业36.7%、累计培训（八桂建工）61.3%。" in written
+
+
+def test_targets_of_which_none_is_reported_and_industries_of_which_none_is_known_draw_no_chart() -> None:
+    rows = mart_rows()
+    silent = {"done_value": None, "missing_reason": "not_reported", "is_scheduled": False, "status": "not_reported"}
+    unknown = {"industry_code": "00", "industry_name": "未归类"}
+    figures = assemble(
+        replace(
+            rows,
+            targets=[one | silent | {"projected_value": None} for one in rows.targets],
+            industries=[one | unknown for one in rows.industries if one["industry_code"] == "17"],
+        ),
+        "2026-04",
+    )
+    assert "各项目标的完成情况均未报送，不作评价，也不以0代替。" in text(figures)
+    assert chart("target_progress", figures) is None and chart("shortage_industry", figures) is None
+    drawn = {block.key for block in blocks(figures) if isinstance(block, ChartBlock)}
+    assert "shortage_post" in drawn and not drawn & {"target_progress", "shortage_industry"}
 
 
 def row(**changes: Any) -> dict[str, Any]:
