@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from include.report.figures import MartRows, shift_period
-from include.report.tracing import Sources
+from include.report.tracing import CELL_FACTS, Sources
 from tests.report_rows import PERIODS, enterprises, reporters
 
 RECEIVED = datetime(2026, 5, 6, 2, 30, tzinfo=UTC)
@@ -102,6 +102,8 @@ def trace_sources(
         cells = {"training_persons": [str(persons) for _, persons, _ in needs]}
         sheets["training"].append(_sheet(period, demand, "用工需求", keys, cells))
         sheets["claim"].append(_claims(rows, period, county))
+        if alerts := [row for row in rows.alerts if row["county_code"] == county]:
+            sheets["alert"].append(_alerts(alerts, period, listed[county]))
     return Sources(
         period,
         files,
@@ -113,7 +115,8 @@ def trace_sources(
             for row in sheets[fact]
         },
         tuple(_ledger_line(row, files, period) for row in rows.submissions),
-        {fact: tuple(sheets[fact]) for fact in ("trend", "enterprise", "post", "training", "claim")},
+        {(row["region_code"], row["target_id"]): "fct_submission" for row in rows.targets},
+        {fact: tuple(sheets[fact]) for fact in ("trend", *CELL_FACTS)},
     )
 
 
@@ -178,12 +181,31 @@ def _claims(rows: MartRows, period: str, county: str) -> dict[str, Any]:
     return _sheet(period, f"{period}-{county}-subsidy_payment", "台账", keys, cells)
 
 
+def _alerts(alerts: Sequence[Mapping[str, Any]], period: str, reporter: Mapping[str, str]) -> dict[str, Any]:
+    """Each alert is about two lines of the ledger, and counts once."""
+    county = reporter["region_code"]
+    found = [
+        (row, f"{county}-{row['rule']}-{number}") for row in alerts for number in range(row["alerts"]) for _ in range(2)
+    ]
+    keys = {
+        "alert": [name for _, name in found],
+        "rule": [row["rule"] for row, _ in found],
+        "severity": [row["severity"] for row, _ in found],
+    }
+    count = {"item": ["0"] * len(found)}
+    sheet = _sheet(period, f"{period}-{county}-subsidy_payment", "台账", keys, count)
+    del sheet["cell_item"]
+    return sheet | {"county_code": county, "city_code": reporter["city_code"]}
+
+
 def _ledger_line(row: Mapping[str, Any], files: Mapping[str, Mapping[str, Any]], period: str) -> dict[str, Any]:
     name = f"{period}-{row['county_code']}-{row['form']}"
     file = files.get(name) if row["is_received"] else None
     return {
         **row,
         "received_at": RECEIVED if row["is_received"] else None,
+        "cells_read": 1000 if file else None,
+        "cells_filled": 900 if file else None,
         "submission_id": file["submission_id"] if file else None,
         "file_name": file["file_name"] if file else None,
         "sha256": file["sha256"] if file else None,

@@ -20,7 +20,7 @@ class Line:
 
 def lines(data: Mapping[str, Any], entry: Mapping[str, Any]) -> Iterator[Line]:
     """The lines behind an entry of kind ``sum``."""
-    in_file = {"city", "county", "lfl", "both"}
+    in_file = {"city", "county", "lfl", "yoy", "both"}
     seen: set[str] = set()
     for block in data["blocks"]:
         if (block["f"], block["p"]) != (entry["f"], entry["p"]):
@@ -63,7 +63,7 @@ def recomputed(data: Mapping[str, Any], key: str) -> Fraction | int | None:
         return None if "l" in entry else total(data, key)
     over = [recomputed(data, part) for part in entry.get("o", ())]
     under = [recomputed(data, part) for part in entry.get("u", ())]
-    if kind == "note" or kind == "order" or None in over or None in under:
+    if kind in ("note", "order", "standing", "lead") or None in over or None in under:
         return None
     if kind == "difference":
         return sum(over) - sum(under)  # type: ignore[arg-type]
@@ -76,4 +76,4 @@ def recomputed(data: Mapping[str, Any], key: str) -> Fraction | int | None:
     whole, base = sum(over), sum(under)  # type: ignore[arg-type]
     if not base:
         return None
-    return Fraction(whole - base if kind == "change" else whole, base)
+    return Fraction({"change": whole - base, "per_thousand": 1000 * whole}.get(kind, whole), base)

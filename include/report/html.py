@@ -7,6 +7,8 @@ What the page adds with script (filter, sort, live charts, traces) is laid over 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -26,6 +28,8 @@ from include.report.tracing import Traces
 from include.report.wording import cell_text, texts
 
 WIDTH = 720
+# Figures that are read, not compared by size.
+_WORDS = frozenset({"names", "instant", "state"})
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -67,14 +71,14 @@ def html_text(figures: ReportFigures, traces: Traces | None = None) -> str:
     """The page's text; without traces its figures do not open."""
     traces = traces if traces is not None else Traces.none()
     sections: list[dict[str, Any]] = []
-    for block in wording.blocks(figures):
+    for block in wording.blocks(figures, _mark):
         match block:
             case wording.Heading(1, text):
                 sections.append({"title": text, "id": f"s{len(sections) + 1}", "blocks": []})
             case wording.Heading(_, text):
                 sections[-1]["blocks"].append({"kind": "subtitle", "text": text})
             case wording.Paragraph(text):
-                sections[-1]["blocks"].append({"kind": "text", "text": text})
+                sections[-1]["blocks"].append({"kind": "text", "pieces": _pieces(text)})
             case wording.TableBlock(table, _):
                 # The page has room for every row.
                 sections[-1]["blocks"].append(_table(figures.tables[table.key]))
@@ -82,15 +86,9 @@ def html_text(figures: ReportFigures, traces: Traces | None = None) -> str:
                 spec = chart(key, figures)
                 if spec is not None:
                     sections[-1]["blocks"].append(_chart(spec))
-    annexes: list[dict[str, Any]] = []
-    for number, entry in enumerate(wording.annexes(figures), start=1):
-        if "table" not in entry:  # the definitions have a place of their own on the page
-            continue
-        title = texts()["page"]["annex_heading"].format(number=number, title=entry["title"])
-        spec = chart(entry["table"], figures) if entry["table"] in texts()["charts"] else None
-        blocks = [_chart(spec)] if spec is not None else []
-        blocks.append(_table(figures.tables[entry["table"]], titled=False))
-        annexes.append({"title": title, "id": f"a{number}", "blocks": blocks})
+    shown = {(block["kind"], block["key"]) for one in sections for block in one["blocks"] if "key" in block}
+    listed = wording.annexes(figures)
+    annexes = [_annex(at, len(listed), entry, figures, shown) for at, entry in enumerate(listed, start=1)]
     page = texts()["page"]
     style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
     script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
@@ -107,15 +105,14 @@ def html_text(figures: ReportFigures, traces: Traces | None = None) -> str:
             month=wording.month_text(figures.period),
             cutoff=wording.cutoff_text(figures),
             maturity=wording.maturity_text(figures),
-            preamble=wording.preamble(figures),
-            coverage=wording.paragraph(page["coverage"], figures),
+            preamble=_pieces(wording.preamble(figures, _mark)),
+            coverage=_pieces(wording.paragraph(page["coverage"], figures, _mark)),
             is_complete=wording.holds(page["complete_when"], figures),
             cards=_cards(figures),
             comparisons=_comparisons(figures),
             cities=_cities(figures),
             sections=sections,
             annexes=annexes,
-            definitions=wording.definitions(figures),
             style=Markup(style),
             script=Markup(script),
             hashes={"style": script_hash(style), "scripts": [script_hash(script), library.script_hash]},
@@ -139,6 +136,25 @@ def _environment() -> jinja2.Environment:
     )
 
 
+# Around a figure in running text; letters that no text has.
+_OPEN, _KEY, _CLOSE = "\ue000", "\ue001", "\ue002"
+_MARKED = re.compile(f"{_OPEN}([^{_KEY}]*){_KEY}([^{_CLOSE}]*){_CLOSE}")
+
+
+def _mark(key: str, text: str) -> str:
+    return f"{_OPEN}{key}{_KEY}{text}{_CLOSE}"
+
+
+def _pieces(text: str) -> list[Cell]:
+    """Running text cut at its figures."""
+    found, at = [], 0
+    for figure in _MARKED.finditer(text):
+        found += [Cell(text[at : figure.start()], 1, False, None, None)]
+        found += [Cell(figure.group(2), 1, True, figure.group(1), None)]
+        at = figure.end()
+    return [*found, Cell(text[at:], 1, False, None, None)]
+
+
 def _json(content: Any) -> str:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
@@ -146,6 +162,27 @@ def _json(content: Any) -> str:
 def _data(content: Any) -> Markup:
     """JSON to stand inside a script element: no ``<`` that could end it."""
     return Markup(_json(content).replace("<", "\\u003c"))
+
+
+def _annex(
+    number: int, count: int, entry: Mapping[str, Any], figures: ReportFigures, shown: Set[tuple[str, str]]
+) -> dict[str, Any]:
+    """An annex under its number; what the text shows in full already is not shown again."""
+    found: dict[str, Any] = {
+        "title": f"{wording.annex_mark(number, count)}　{entry['title']}",
+        "id": f"a{number}",
+        "blocks": [],
+        "see": "",
+        "definitions": wording.definitions(figures) if entry.get("definitions") else [],
+    }
+    table = entry.get("table", "")
+    if ("table", table) in shown:
+        found["see"] = f"t-{table}"
+    elif table:
+        is_drawn = table not in texts()["charts"] or ("chart", table) in shown
+        spec = None if is_drawn else chart(table, figures)
+        found["blocks"] = [*([_chart(spec)] if spec is not None else []), _table(figures.tables[table], titled=False)]
+    return found
 
 
 def _forms() -> dict[str, str]:
@@ -157,6 +194,7 @@ def _chart(spec: ChartSpec) -> dict[str, Any]:
     entry = texts()["charts"][spec.key]
     return {
         "kind": "chart",
+        "key": spec.key,
         "title": spec.caption,
         "table": entry.get("table", spec.key),
         "column": entry["series"][0]["column"],
@@ -172,7 +210,7 @@ def _chart(spec: ChartSpec) -> dict[str, Any]:
 
 def _table(table: Table, *, titled: bool = True) -> dict[str, Any]:
     entry = texts()["tables"][table.key]
-    numeric = [any(isinstance(row.cells[at], Figure) for row in table.rows) for at in range(len(table.columns))]
+    numeric = [any(_is_number(row.cells[at]) for row in table.rows) for at in range(len(table.columns))]
     city_at = next((at for at, name in enumerate(table.columns) if _is_city(entry["columns"][name])), None)
     rows = []
     for row in table.rows:
@@ -191,6 +229,10 @@ def _table(table: Table, *, titled: bool = True) -> dict[str, Any]:
         "rows": rows,
         "note": wording.table_note(table),
     }
+
+
+def _is_number(cell: str | Figure) -> bool:
+    return isinstance(cell, Figure) and cell.unit not in _WORDS
 
 
 def _is_city(header: str) -> bool:

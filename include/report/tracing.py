@@ -20,23 +20,38 @@ from typing import Any
 
 import psycopg
 import yaml
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from include.report.figures import SIZE_CODES, TREND_MONTHS, shift_period
 from include.report.model import Edition, ReportFigures
 from include.report.numbers import local_instant
 
-CELL_FACTS = ("post", "training", "claim", "enterprise")
-MONEY_FACT = "claim"
+CELL_FACTS = ("alert", "target", "post", "training", "claim", "enterprise")
+# Decimal places that the whole numbers of a fact's cells stand for.
+_DECIMALS = {"claim": 2}
 _SQL = Path(__file__).parent / "sql" / "traces"
 _LEDGER_KEYS = ("expected", "received", "on_time", "accepted", "first_pass")
-_FINDINGS = ("findings_e", "findings_r", "findings_w")
+_LEDGER_COUNTS = ("findings_e", "findings_r", "findings_w", "cells_read", "cells_filled")
+# A change, its base, and what it is the change of: of the same reporters, or of all.
+_CHANGES = {
+    "change_lfl": ("lfl", "lfl_previous"),
+    "change_plain": ("", "previous"),
+    "change_yoy": ("yoy", "year_ago"),
+}
 # Delivered is compared with needed only where both were accepted.
 _TRAINING_FORMS = ("labour_demand", "subsidy_payment")
+_DISTINCT = {"alert": {"alert"}}
 # Columns of texts and dates, whose cells are named and never read.
-_UNREAD = {"enterprise": ("uscc",), "claim": ("item", "reviewed_on")}
+_UNREAD = {"enterprise": ("uscc",), "claim": ("item", "reviewed_on"), "alert": ("item",)}
 _CUTOFF_KEYS = {"form": "form", "reporter": "reporter_code"}
-_VARIANTS = ("lfl", "lfl_previous", "previous", "both")
+_VARIANTS = ("lfl", "lfl_previous", "previous", "yoy", "year_ago", "both")
+
+# What adds up to a target's reported value is said once, in the seed that marts.trace reads too.
+_TARGET_RULE = """
+select condition, contribution from reference.trace_measures
+where mart = 'mart_programme_progress' and measure = 'reported_value'
+"""
 
 RowDict = Mapping[str, Any]
 
@@ -78,6 +93,7 @@ class Sources:
         files: by ``submission_id``, the row of ``sql/traces/files.sql``.
         columns: by ``submission_id`` and sheet, column of the form to (letter, header).
         ledger: rows of ``sql/traces/ledger.sql``.
+        known: (region, target) to what the value of a target is known from, where not from a report.
         sheets: raw rows of the facts by their name; lists of cells are still joined texts, parsed when needed.
     """
 
@@ -85,6 +101,7 @@ class Sources:
     files: Mapping[str, RowDict]
     columns: Mapping[tuple[str, str], Mapping[str, tuple[str, str]]]
     ledger: Sequence[RowDict]
+    known: Mapping[tuple[str, str], str]
     sheets: Mapping[str, Sequence[RowDict]]
 
     def of(self, edition: Edition) -> Sources:
@@ -98,7 +115,16 @@ class Sources:
             files,
             {place: found for place, found in self.columns.items() if place[0] in files},
             ledger,
-            {fact: tuple(row for row in rows if row["submission_id"] in files) for fact, rows in self.sheets.items()},
+            self.known,
+            {
+                fact: tuple(
+                    row
+                    for row in rows
+                    # An alert is of one county, though it may be about lines of another's ledger as well.
+                    if row["submission_id"] in files and ("county_code" not in row or _belongs(row, edition))
+                )
+                for fact, rows in self.sheets.items()
+            },
         )
 
 
@@ -153,12 +179,16 @@ def read_sources(conn: psycopg.Connection[Any], period: str) -> Sources:
         "trend_from": shift_period(period, 1 - TREND_MONTHS),
         "columns": _form_columns(),
     }
-    names = ("files", "columns", "ledger", "trend", *CELL_FACTS)
+    names = ("files", "columns", "ledger", "known", "trend", *CELL_FACTS)
     found: dict[str, list[dict[str, Any]]] = {}
     with conn.cursor(row_factory=dict_row) as cursor:
+        rule = cursor.execute(_TARGET_RULE).fetchone()
+        assert rule is not None
+        seeded = {name: sql.SQL(text) for name, text in rule.items()}
         for name in names:
-            statement = (_SQL / f"{name}.sql").read_text(encoding="utf-8")
-            found[name] = cursor.execute(statement.encode(), parameters).fetchall()
+            statement = sql.SQL((_SQL / f"{name}.sql").read_text(encoding="utf-8"))
+            composed = statement.format(**seeded) if name == "target" else statement
+            found[name] = cursor.execute(composed, parameters).fetchall()
     columns: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
     for row in found["columns"]:
         place = columns.setdefault((row["submission_id"], row["sheet"]), {})
@@ -168,13 +198,15 @@ def read_sources(conn: psycopg.Connection[Any], period: str) -> Sources:
         {row["submission_id"]: row for row in found["files"]},
         columns,
         tuple(found["ledger"]),
+        {(row["region_code"], row["target_id"]): row["known_from"] for row in found["known"]},
         {name: tuple(found[name]) for name in ("trend", *CELL_FACTS)},
     )
 
 
 def _form_columns() -> list[str]:
-    found = {column for group in rules()["sums"].values() for one in group.values() for column in one.get("cells", ())}
-    return sorted(found)
+    return sorted(
+        {column for group in rules()["sums"].values() for one in group.values() for column in one.get("cells", ())}
+    )
 
 
 def traces(sources: Sources, figures: ReportFigures) -> Traces:
@@ -222,9 +254,9 @@ class _Tracer:
         name = f"{measure}.{variant}" if variant else measure
         if key == "reporting.data_cutoff":
             found = self.cutoff()
-        elif scope is not None and name in self.rules["ratios"]:
-            found = self.ratio(key, name, self.rules["ratios"][name])
-        elif scope is not None and variant in ("change_lfl", "change_plain"):
+        elif scope is not None and (rule := self.ratio_rule(scope, name)) is not None:
+            found = self.ratio(key, name, rule)
+        elif scope is not None and variant in _CHANGES:
             found = self.change(key, variant)
         elif scope is not None:
             found = self.sum(key, scope, codes, measure, variant)
@@ -232,12 +264,18 @@ class _Tracer:
         for part in (*self.entries[key].get("o", ()), *self.entries[key].get("u", ())):
             self.entry(part)
 
+    def ratio_rule(self, scope: str, name: str) -> RowDict | None:
+        found: RowDict | None = self.rules["ratios"].get(f"{scope}/{name}", self.rules["ratios"].get(name))
+        return found
+
     def parts(self, key: str) -> tuple[str | None, list[str], str, str]:
         """Scope, codes, measure and variant of a key; scope ``None`` where the rules know none."""
         pieces = key.split(".")
         scope = self.rules["scopes"].get(pieces[0])
         if scope is None:
             return None, [], "", ""
+        if scope.get("is_long"):
+            pieces = [pieces[0], pieces[1], ".".join(pieces[2:-1]), pieces[-1]]
         width = len(scope.get("keys", ())) or int(bool(scope.get("place") or scope.get("period")))
         codes, rest = pieces[1 : 1 + width], pieces[1 + width :]
         if not rest:
@@ -246,7 +284,11 @@ class _Tracer:
 
     def note(self, key: str) -> str:
         notes = self.rules["notes"]
-        return str(notes.get(key.split(".")[0], notes["other"]))
+        pieces = key.split(".")
+        if pieces[0] == "target" and pieces[-1] == "done":
+            known = self.rules["known"]
+            return str(known.get(self.sources.known.get((pieces[1], ".".join(pieces[2:-1])), ""), known["other"]))
+        return str(notes.get(f"{pieces[0]}.{pieces[-1]}", notes.get(pieces[0], notes["other"])))
 
     def how(self, words: str) -> int:
         if words not in self.hows:
@@ -259,6 +301,8 @@ class _Tracer:
         if rule is None or (variant and variant not in _VARIANTS):
             return None
         fact = rule.get("fact", place["fact"])
+        if fact == "target" and (codes[0], codes[1]) in self.sources.known:
+            return None
         period = self.sources.period
         where: dict[str, Any] = dict(rule.get("where", {}))
         if place.get("period"):
@@ -271,10 +315,11 @@ class _Tracer:
             where[name] = self.sizes[code] if name == "size" else "" if code == "unstated" else code
         if variant in ("lfl_previous", "previous"):
             period = self.figures.previous_period
-        if variant.startswith("lfl"):
-            where["lfl"] = "1"
-        if variant == "both":
-            where["both"] = "1"
+        if variant == "year_ago":
+            fact, period = "trend", shift_period(period, -12)
+        flag = {"lfl_previous": "lfl", "year_ago": "yoy", "previous": ""}.get(variant, variant)
+        if flag:
+            where[flag] = "1"
         if "members" in rule:
             names = self.figures.get(f"reporting.{rule['members']}")
             listed = names.value if names is not None and isinstance(names.value, tuple) else ()
@@ -288,11 +333,16 @@ class _Tracer:
             entry["d"] = rule.get("distinct", "reporter")
         if rule.get("lines"):
             entry["l"] = 1
-        if fact == MONEY_FACT and not entry.get("n") and not entry.get("l"):
-            entry["y"] = 1
+        decimals = rule.get("decimals", _DECIMALS.get(fact, 0))
+        if decimals and not entry.get("n") and not entry.get("l"):
+            entry["e"] = decimals
+        if fact == "finding" and (left := self.figures.get("findings.not_listed")) is not None and left.value:
+            # Not each of them is listed one by one.
+            del entry["n"]
+            entry["l"] = 1
         if "how" in rule:
             entry["h"] = self.how(rule["how"])
-        value = self.exact(key)
+        value = self.exact(key, entry.get("e", 0))
         if value is not None:
             entry["v"] = value
         command = self.command(scope, place, rule, codes, variant, period)
@@ -300,15 +350,15 @@ class _Tracer:
             entry["m"] = command
         return entry
 
-    def exact(self, key: str) -> int | None:
-        """The figure's own value as the page's sums have it: a count, or an amount in 分."""
+    def exact(self, key: str, decimals: int) -> int | None:
+        """The figure's own value as the page's sums have it: whole numbers, of the smallest unit of its cells."""
         figure = self.figures.get(key)
         if figure is None or figure.value is None:
             return None
         if isinstance(figure.value, tuple):
             return len(figure.value)
         if isinstance(figure.value, Decimal):
-            return int((figure.value * 100).to_integral_value()) if figure.unit == "yuan" else None
+            return int((figure.value.scaleb(decimals)).to_integral_value()) if decimals else None
         return figure.value if isinstance(figure.value, int) else None
 
     def command(
@@ -342,14 +392,13 @@ class _Tracer:
 
     def in_scope(self, scope: str, names: Iterable[str]) -> list[str]:
         scopes = self.rules["scopes"]
-        return [name if name.split(".")[0] in scopes else f"{scope}.{name}" for name in names]
+        return [name if "." in name and name.split(".")[0] in scopes else f"{scope}.{name}" for name in names]
 
     @staticmethod
     def change(key: str, variant: str) -> dict[str, Any]:
         stem = key.removesuffix(f".{variant}")
-        if variant == "change_lfl":
-            return {"t": "change", "o": [f"{stem}.lfl"], "u": [f"{stem}.lfl_previous"]}
-        return {"t": "change", "o": [stem], "u": [f"{stem}.previous"]}
+        now, before = _CHANGES[variant]
+        return {"t": "change", "o": [f"{stem}.{now}" if now else stem], "u": [f"{stem}.{before}"]}
 
     def comparisons(self) -> None:
         """The differences that the page shows between this month and each earlier one of the trend."""
@@ -382,7 +431,7 @@ class _Tracer:
 
     def blocks(self) -> tuple[list[Block], tuple[str, ...], int]:
         """Ledger, files and lines; facts that are too many are summed by what the figures ask for."""
-        found = [*self.ledger_blocks(), *self.file_blocks()]
+        found = [*self.ledger_blocks(), *self.finding_blocks(), *self.file_blocks()]
         wanted = self.wanted()
         summed: list[str] = []
         cell_count = 0
@@ -393,18 +442,21 @@ class _Tracer:
                 if not columns or not rows:
                     continue
                 lines = sum(row["line_count"] for row in rows)
-                keys = sorted({name for asked, _ in wanted[fact, period] for name in asked})
+                keys = sorted(
+                    {name for asked, _ in wanted[fact, period] for name in asked} | _DISTINCT.get(fact, set())
+                )
                 parsed = [_parsed(fact, row, keys, columns) for row in rows]
-                if cell_count + lines * len(columns) <= self.rules["cell_limit"]:
+                # What is counted once, on however many lines it stands, cannot be summed by workbook.
+                if fact in _DISTINCT or cell_count + lines * len(columns) <= self.rules["cell_limit"]:
                     cell_count += lines * len(columns)
                     found += parsed
                     continue
                 summed.append(f"{fact} {period}")
                 found += [part for one in parsed for part in _summed(one, sorted(wanted[fact, period]))]
-        asked = {period for fact, period in wanted if fact == "trend"}
         for row in self.sources.sheets["trend"]:
-            if row["period"] in asked:
-                cells = {name: [_text(row[name])] for name in ("shortage_now", "headcount")}
+            asked = {name for _, names in wanted.get(("trend", row["period"]), ()) for name in names}
+            if asked:
+                cells = {name: [_text(row[name])] for name in sorted(asked)}
                 counts = {"lines": [str(row["line_count"])]}
                 found.append(
                     Block("trend", row["period"], row["submission_id"], row["sheet"], 1, (), {}, cells | counts)
@@ -413,7 +465,7 @@ class _Tracer:
 
     def wanted(self) -> dict[tuple[str, str], set[tuple[tuple[str, ...], tuple[str, ...]]]]:
         """By fact and month: the keys that some figure asks for, with the columns it reads."""
-        places = {"city", "county", "lfl", "both"}  # of the whole workbook
+        places = {"city", "county", "lfl", "yoy", "both"}  # of the whole workbook
         found: dict[tuple[str, str], set[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
         for entry in self.entries.values():
             if entry["t"] == "sum":
@@ -429,8 +481,23 @@ class _Tracer:
             keys["form"] = [row["form"]]
             keys["name"] = [row["reporter_name"]]
             keys["at"] = [_instant(row["received_at"])]
-            cells = {name: [_text(row[name])] for name in _FINDINGS}
+            cells = {name: [_text(row[name])] for name in _LEDGER_COUNTS}
             found.append(Block("ledger", self.sources.period, row["submission_id"], "", 1, (), keys, cells))
+        return found
+
+    def finding_blocks(self) -> list[Block]:
+        """Open findings as the report lists them, with the file whose findings are counted."""
+        table = self.figures.tables.get("open_findings_detail")
+        files = {(row["reporter_code"], row["form"]): row["submission_id"] for row in self.sources.ledger}
+        found = []
+        for row in table.rows if table is not None else ():
+            cells = {name: str(cell) for name, cell in zip(table.columns, row.cells, strict=True)}  # type: ignore[union-attr]
+            reporter, form = self.reporter_codes.get(cells["name"], ""), cells["form"].removeprefix("form.")
+            keys = {"reporter": reporter, "form": form, "code": cells["code"], "name": cells["name"]}
+            keys |= {"severity": cells["severity"].removeprefix("severity."), "cell": cells["cell"]}
+            listed = {name: [value] for name, value in keys.items()}
+            file = files.get((reporter, form))
+            found.append(Block("finding", self.sources.period, file, cells["sheet"], 1, (), listed, {}))
         return found
 
     def file_blocks(self) -> list[Block]:
@@ -470,6 +537,7 @@ class _Tracer:
             flags = {"city": row["city_code"], "county": row["county_code"]}
             flags |= {
                 "lfl": "1" if row.get("is_lfl") else "0",
+                "yoy": "1" if row.get("is_yoy") else "0",
                 "both": "1" if row["reporter_code"] in with_both else "0",
             }
             received = _instant(row["received_at"])
@@ -485,6 +553,8 @@ class _Tracer:
             places = self.sources.columns.get((block.submission_id or "", block.sheet), {})
             asked = {*block.cells, *_UNREAD.get(block.fact, ())}
             named = {name: list(place) for name, place in places.items() if name.split(":")[0] in asked}
+            if block.fact == "target":  # a line's own column: of this month, or to date
+                named = {f"done:{name}": list(place) for name, place in places.items() if name.startswith("done_")}
             packed["h"] = named
         if block.rows:
             packed["r"] = ",".join(block.rows)

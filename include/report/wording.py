@@ -7,7 +7,7 @@ computed; a sentence whose figure is missing is not written.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -51,6 +51,14 @@ class ChartBlock:
 
 
 Block = Heading | Paragraph | TableBlock | ChartBlock
+
+# What a writer makes of a figure in running text, given its key and its words.
+Mark = Callable[[str, str], str]
+
+
+def unmarked(key: str, text: str) -> str:
+    """Running text as it is: for writers that do nothing with the figures in it."""
+    return text
 
 
 @lru_cache(maxsize=1)
@@ -190,7 +198,7 @@ def stands(entry: Mapping[str, Any], figures: ReportFigures) -> bool:
     return "levels" not in entry or figures.edition.level in entry["levels"]
 
 
-def sentence(entry: Mapping[str, Any], figures: ReportFigures) -> str | None:
+def sentence(entry: Mapping[str, Any], figures: ReportFigures, mark: Mark = unmarked) -> str | None:
     """One sentence of ``texts.yaml``, or ``None`` when its condition fails or one of its figures is missing."""
     if not stands(entry, figures) or not holds(entry.get("when"), figures):
         return None
@@ -200,7 +208,7 @@ def sentence(entry: Mapping[str, Any], figures: ReportFigures) -> str | None:
     at = 0
     text = str(entry["text"])
     for place in _PLACE.finditer(text):
-        printed = _place(place.group(1), place.group(2), figures)
+        printed = _place(place.group(1), place.group(2), figures, mark)
         if printed is None:
             return None
         parts += (text[at : place.start()], printed)
@@ -208,8 +216,8 @@ def sentence(entry: Mapping[str, Any], figures: ReportFigures) -> str | None:
     return "".join(parts) + text[at:]
 
 
-def _place(name: str, style: str | None, figures: ReportFigures) -> str | None:
-    words: Mapping[str, str] = {
+def _place(name: str, style: str | None, figures: ReportFigures, mark: Mark) -> str | None:
+    fixed: Mapping[str, str] = {
         "period": month_text(figures.period),
         "region": figures.edition.region_name,
         "cutoff": cutoff_text(figures),
@@ -218,23 +226,24 @@ def _place(name: str, style: str | None, figures: ReportFigures) -> str | None:
     }
     if name == "place":
         return place_text(figures)
-    if name in words:
-        return words[name] or None
+    if name in fixed:
+        return fixed[name] or None
     if name.startswith(_ANNEX):
         return _annex_mark(name.removeprefix(_ANNEX), figures)
     if "/" in name:
-        return _listing(name, style or "each", figures)
+        return _listing(name, style or "each", figures, mark)
     figure = figures.get(name)
     if figure is None:
         return None
     if style in ("change", "plain_change", "points", "yoy"):
-        return comparison(figure, style)
+        words = comparison(figure, style)
+        return words if figure.value is None else mark(figure.key, words)
     if figure.value is None or figure.value == ():
         return None
     if style == "magnitude":
         assert isinstance(figure.value, int)
-        return with_unit(Figure(figure.key, abs(figure.value), figure.unit))
-    return plain_text(figure) if style == "number" else with_unit(figure)
+        return mark(figure.key, with_unit(Figure(figure.key, abs(figure.value), figure.unit)))
+    return mark(figure.key, plain_text(figure) if style == "number" else with_unit(figure))
 
 
 def _annex_mark(table: str, figures: ReportFigures) -> str | None:
@@ -250,7 +259,7 @@ def annex_mark(number: int, count: int) -> str:
     return str(texts()["annex_mark"]).format(number=number) if count > 1 else str(texts()["annexes_title"])
 
 
-def _listing(name: str, style: str, figures: ReportFigures) -> str | None:
+def _listing(name: str, style: str, figures: ReportFigures, mark: Mark) -> str | None:
     """``柳州市1200人、南宁市900人``: the largest rows of a column, each row above 0 in table order, or the lagging.
 
     未归类 is no industry, occupation or item, so it is never among the largest.
@@ -288,7 +297,7 @@ def _listing(name: str, style: str, figures: ReportFigures) -> str | None:
     # Names that hold the joiner themselves (计算机、通信和…) are set apart by a stronger mark.
     is_plain = not any(words["joiner"] in label for label, _ in ranked)
     return str(words["joiner" if is_plain else "strong_joiner"]).join(
-        label + with_unit(figure) for label, figure in ranked
+        label + mark(figure.key, with_unit(figure)) for label, figure in ranked
     )
 
 
@@ -297,24 +306,24 @@ def _lags(table: Table, row: Row) -> bool:
     return isinstance(state, Figure) and state.value in _LAGGING
 
 
-def problems(figures: ReportFigures, part: str) -> list[str]:
+def problems(figures: ReportFigures, part: str, mark: Mark = unmarked) -> list[str]:
     """The numbered sentences of 存在问题 (``part`` is ``problem``) or of 下一步工作 (``step``), by the rules that hold.
 
     A step stands only where its problem does.
     """
     found = []
     for rule in texts()["problems"]:
-        said = sentence({**rule, "text": rule["problem"]}, figures)
-        step = sentence({**rule, "text": rule["step"]}, figures) if said else None
+        said = sentence({**rule, "text": rule["problem"]}, figures, mark)
+        step = sentence({**rule, "text": rule["step"]}, figures, mark) if said else None
         text = said if part == "problem" else step
         if text and text not in found:
             found.append(text)
     return [f"{number}. {text}" for number, text in enumerate(found, start=1)]
 
 
-def paragraph(entries: Sequence[Mapping[str, Any]], figures: ReportFigures) -> str:
+def paragraph(entries: Sequence[Mapping[str, Any]], figures: ReportFigures, mark: Mark = unmarked) -> str:
     """The sentences that can be written, joined; empty when none can."""
-    return "".join(filter(None, (sentence(entry, figures) for entry in entries)))
+    return "".join(filter(None, (sentence(entry, figures, mark) for entry in entries)))
 
 
 def definitions(figures: ReportFigures) -> list[tuple[str, str, str]]:
@@ -337,15 +346,19 @@ def _is_filled(annex: Mapping[str, Any], figures: ReportFigures) -> bool:
     return table is not None and bool(table.rows)
 
 
-def preamble(figures: ReportFigures) -> str:
-    return paragraph(texts()["preamble"], figures)
+def preamble(figures: ReportFigures, mark: Mark = unmarked) -> str:
+    return paragraph(texts()["preamble"], figures, mark)
 
 
-def blocks(figures: ReportFigures) -> Iterator[Block]:
-    """The body of the report in order; headings that would stand over nothing are left out."""
+def blocks(figures: ReportFigures, mark: Mark = unmarked) -> Iterator[Block]:
+    """The body of the report in order; headings that would stand over nothing are left out.
+
+    Args:
+        mark: what to make of each figure in running text.
+    """
     section_number = 0
     for section in texts()["sections"]:
-        inner = list(_section_blocks(section["blocks"], figures))
+        inner = list(_section_blocks(section["blocks"], figures, mark))
         if not inner:
             continue
         yield Heading(1, f"{_NUMERALS[section_number]}、{section['title']}")
@@ -353,7 +366,7 @@ def blocks(figures: ReportFigures) -> Iterator[Block]:
         yield from inner
 
 
-def _section_blocks(entries: Sequence[Mapping[str, Any]], figures: ReportFigures) -> Iterator[Block]:
+def _section_blocks(entries: Sequence[Mapping[str, Any]], figures: ReportFigures, mark: Mark) -> Iterator[Block]:
     number = 0
     pending: str | None = None
     for entry in entries:
@@ -362,7 +375,7 @@ def _section_blocks(entries: Sequence[Mapping[str, Any]], figures: ReportFigures
         if "subtitle" in entry:
             pending = entry["subtitle"]
             continue
-        for found in _blocks_of(entry, figures):
+        for found in _blocks_of(entry, figures, mark):
             if pending is not None:
                 yield Heading(2, f"（{_NUMERALS[number]}）{pending}")
                 number += 1
@@ -370,18 +383,18 @@ def _section_blocks(entries: Sequence[Mapping[str, Any]], figures: ReportFigures
             yield found
 
 
-def _blocks_of(entry: Mapping[str, Any], figures: ReportFigures) -> Iterator[Block]:
+def _blocks_of(entry: Mapping[str, Any], figures: ReportFigures, mark: Mark) -> Iterator[Block]:
     if "rules" in entry:
-        yield from map(Paragraph, problems(figures, entry["rules"]))
+        yield from map(Paragraph, problems(figures, entry["rules"], mark))
         return
-    found = _block(entry, figures)
+    found = _block(entry, figures, mark)
     if found is not None:
         yield found
 
 
-def _block(entry: Mapping[str, Any], figures: ReportFigures) -> Block | None:
+def _block(entry: Mapping[str, Any], figures: ReportFigures, mark: Mark) -> Block | None:
     if "paragraph" in entry:
-        text = paragraph(entry["paragraph"], figures) if holds(entry.get("when"), figures) else ""
+        text = paragraph(entry["paragraph"], figures, mark) if holds(entry.get("when"), figures) else ""
         return Paragraph(text) if text else None
     if "chart" in entry:
         return ChartBlock(entry["chart"]) if draws(entry["chart"], figures) else None

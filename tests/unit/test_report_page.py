@@ -196,7 +196,7 @@ def test_a_rate_names_its_parts_and_each_part_its_cells(show: Opener, pages: Pag
 def test_every_figure_of_a_page_opens_and_none_differs_from_its_cells(show: Opener, level: str) -> None:
     page = show(level)
     keys = page.evaluate(
-        "() => [...new Set([...document.querySelectorAll('button.figure')].map((one) => one.dataset.figure))]"
+        "() => [...new Set([...document.querySelectorAll('.opens')].map((one) => one.dataset.figure))]"
     )
     assert len(keys) > {"province": 800, "city": 200, "county": 150}[level]
     # A stride through all of them: each kind of figure stands in dozens of rows.
@@ -206,7 +206,7 @@ def test_every_figure_of_a_page_opens_and_none_differs_from_its_cells(show: Open
             const body = document.getElementById("trace-body");
             const found = [];
             for (const key of keys) {
-                document.querySelector(`button.figure[data-figure="${key}"]`).click();
+                document.querySelector(`.opens[data-figure="${key}"]`).click();
                 for (let tries = 0; tries < 200 && body.textContent.startsWith("正在读取"); tries += 1) await pause();
                 found.push([key, body.textContent, body.querySelector(".sum")?.dataset.equal ?? ""]);
                 document.getElementById("trace-close").click();
@@ -268,7 +268,14 @@ def test_a_keyboard_is_enough(show: Opener) -> None:
     page.keyboard.press("Tab")
     assert focused("at.textContent") == "跳到正文"
     page.keyboard.press("Enter")
+    # One tab stop a paragraph, arrows within it; then the cards.
     page.keyboard.press("Tab")
+    assert focused("at.dataset.figure") == "reporting.expected_reporters"
+    page.keyboard.press("ArrowRight")
+    assert focused("at.dataset.figure") == "reporting.covered_reporters"
+    for _ in range(4):
+        if focused("at.dataset.figure") != "region.shortage_now":
+            page.keyboard.press("Tab")
     assert focused("at.dataset.figure") == "region.shortage_now"
     assert focused("getComputedStyle(at).outlineStyle") == "solid"
     page.keyboard.press("Enter")
@@ -284,8 +291,8 @@ def test_a_keyboard_is_enough(show: Opener) -> None:
     assert focused("at.dataset.figure") == "region.shortage_now"
     # Within a table one figure is a tab stop, arrows lead to the others.
     table = page.locator('table[data-table="shortage_city"]')
-    assert table.locator('button.figure[tabindex="0"]').count() == 1
-    table.locator('button.figure[tabindex="0"]').focus()
+    assert table.locator('.opens[tabindex="0"]').count() == 1
+    table.locator('.opens[tabindex="0"]').focus()
     first = focused("at.dataset.figure")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
@@ -305,7 +312,7 @@ def test_a_keyboard_is_enough(show: Opener) -> None:
 def test_a_phone_of_320_pixels_needs_no_sideways_scroll(show: Opener, level: str, scripted: bool) -> None:
     page = show(level, width=320, java_script_enabled=scripted)
     if scripted:
-        page.evaluate("window.scrollTo(0, document.body.scrollHeight / 3)")
+        page.locator("figure[data-chart]").first.scroll_into_view_if_needed()
         page.locator("figure.lives").first.wait_for(state="attached")
         assert page.evaluate("document.documentElement.scrollWidth") <= 320
     else:
@@ -323,13 +330,13 @@ def test_without_script_it_is_a_complete_document(show: Opener, pages: Pages) ->
     for gone in (".filter", "#print", ".choice", "#trace"):
         assert not page.locator(gone).first.is_visible()
     assert page.locator(".against:visible").count() == 4
-    assert page.locator("button.figure").count() == 0
+    assert page.locator(".opens").count() == 0
 
 
 @pytest.mark.parametrize(("level", "width"), [("province", 1280), ("city", 320), ("county", 1280)])
 def test_no_serious_barrier_is_found(show: Opener, level: str, width: int) -> None:
     page = show(level, width=width)
-    page.evaluate("window.scrollTo(0, document.body.scrollHeight / 3)")
+    page.locator("figure[data-chart]").first.scroll_into_view_if_needed()
     page.locator("figure.lives").first.wait_for(state="attached")
     closed = Axe().run(page)
     trace(page, "region.shortage_now")

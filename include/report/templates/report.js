@@ -6,9 +6,12 @@
   const words = JSON.parse(byId("script-words").textContent);
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
   const grouped = (value) => value.toLocaleString("zh-CN");
-  const money = (fen) => {
-    const digits = String(Math.abs(fen)).padStart(3, "0");
-    return (fen < 0 ? "-" : "") + grouped(Number(digits.slice(0, -2))) + "." + digits.slice(-2);
+  // A whole number of the smallest unit (分, or 0.0001), as written: money with its two decimals, others without zeros.
+  const decimal = (whole, decimals) => {
+    if (!decimals) return grouped(whole);
+    const digits = String(Math.abs(whole)).padStart(decimals + 1, "0");
+    const rest = decimals === 2 ? digits.slice(-2) : digits.slice(-decimals).replace(/0+$/, "");
+    return (whole < 0 ? "-" : "") + grouped(Number(digits.slice(0, -decimals))) + (rest ? `.${rest}` : "");
   };
 
   // Elements are made of text only; nothing from the data is ever read as markup.
@@ -134,10 +137,10 @@
     charts.forEach((chart) => chart.draw());
   }
 
-  // -- figures: each a button; in a table one of them is a tab stop and arrows lead to the others ---------------------------
+  // -- figures: each opens; in a table or a paragraph one of them is a tab stop and arrows lead to the others ---------------
 
-  function labelOf(span) {
-    if (span.dataset.label) return span.dataset.label;
+  function labelOf(span, given) {
+    if (given) return given;
     const row = span.closest("tr");
     const table = span.closest("table");
     if (!row || !table) return "";
@@ -151,30 +154,38 @@
     return [caption, row.querySelector("th").textContent, header].filter(Boolean).join(" · ");
   }
 
+  // Groups with one tab stop each: the figures of a table, and those of a paragraph.
+  const GROUPS = "table, p.text, .coverage p";
+
   function roving(scope) {
-    const buttons = [...scope.querySelectorAll("button.figure")];
-    const visible = buttons.filter((button) => !button.closest("tr").hidden);
-    buttons.forEach((button) => (button.tabIndex = -1));
-    if (visible.length) visible[0].tabIndex = 0;
+    const openers = [...scope.querySelectorAll(".opens")];
+    const first = openers.find((one) => !one.closest("tr")?.hidden);
+    openers.forEach((one) => (one.tabIndex = one === first ? 0 : -1));
   }
 
-  function move(event) {
-    const button = event.target.closest?.("button.figure");
-    const row = button?.closest("tr");
-    if (!row || !["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"].includes(event.key)) return;
-    const rows = [...row.parentElement.rows].filter((one) => !one.hidden && one.querySelector("button.figure"));
-    const inRow = [...row.querySelectorAll("button.figure")];
-    let next;
-    if (event.key === "ArrowLeft") next = inRow[inRow.indexOf(button) - 1];
-    else if (event.key === "ArrowRight") next = inRow[inRow.indexOf(button) + 1];
-    else {
-      const other = rows[rows.indexOf(row) + (event.key === "ArrowDown" ? 1 : -1)];
-      const same = button.closest("td").cellIndex;
-      next = other?.cells[same]?.querySelector("button.figure") || other?.querySelector("button.figure");
+  function beside(opener, key) {
+    const row = opener.closest("tr");
+    if (!row || key === "ArrowLeft" || key === "ArrowRight") {
+      const line = [...(row || opener.closest("p")).querySelectorAll(".opens")];
+      return line[line.indexOf(opener) + (key === "ArrowRight" || key === "ArrowDown" ? 1 : -1)];
     }
+    const rows = [...row.parentElement.rows].filter((one) => !one.hidden && one.querySelector(".opens"));
+    const other = rows[rows.indexOf(row) + (key === "ArrowDown" ? 1 : -1)];
+    return other?.cells[opener.closest("td").cellIndex]?.querySelector(".opens") || other?.querySelector(".opens");
+  }
+
+  function pressed(event) {
+    const opener = event.target.closest?.(".opens");
+    if (!opener) return;
+    if (opener.getAttribute("role") === "button" && (event.key === "Enter" || event.key === " ")) {
+      event.preventDefault();
+      opener.click();
+    }
+    if (!opener.closest(GROUPS) || !["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"].includes(event.key)) return;
     event.preventDefault();
+    const next = beside(opener, event.key);
     if (!next) return;
-    button.tabIndex = -1;
+    opener.tabIndex = -1;
     next.tabIndex = 0;
     next.focus();
   }
@@ -182,28 +193,34 @@
   const hasTraces = byId("trace-data").textContent !== "";
   if (hasTraces) {
     for (const span of document.querySelectorAll("span.figure")) {
-      const button = make("button", { type: "button", className: span.className });
       const { figure } = span.dataset;
-      button.dataset.figure = figure;
-      button.label = labelOf(span);
-      button.text = span.textContent;
-      button.append(...span.childNodes);
-      button.setAttribute("aria-label", fill(words.open, { label: button.label, text: button.text }));
-      button.setAttribute("aria-haspopup", "dialog");
-      span.replaceWith(button);
+      // In running text a button would be a box of its own; a span flows with the line.
+      const isRunning = span.closest(GROUPS)?.tagName === "P";
+      const opener = isRunning ? span : make("button", { type: "button", className: span.className });
+      if (isRunning) opener.setAttribute("role", "button");
+      else {
+        opener.dataset.figure = figure;
+        span.replaceWith(opener);
+        opener.append(...span.childNodes);
+      }
+      opener.classList.add("opens");
+      opener.label = isRunning ? partLabel(figure) : labelOf(opener, span.dataset.label);
+      opener.text = opener.textContent;
+      opener.setAttribute("aria-label", fill(words.open, { label: opener.label, text: opener.text }));
+      opener.setAttribute("aria-haspopup", "dialog");
     }
     document.addEventListener("click", (event) => {
-      const button = event.target.closest("button.figure");
-      if (button) open({ key: button.dataset.figure, label: button.label, text: button.text });
+      const opener = event.target.closest(".opens");
+      if (opener) open({ key: opener.dataset.figure, label: opener.label, text: opener.text });
     });
-    document.addEventListener("keydown", move);
-    document.querySelectorAll("table").forEach(roving);
+    document.addEventListener("keydown", pressed);
+    document.querySelectorAll(GROUPS).forEach(roving);
   }
 
   // -- traces ---------------------------------------------------------------------------------------------------------------
 
   const CELLS_AT_ONCE = 200;
-  const IN_FILE = ["city", "county", "lfl", "both"];
+  const IN_FILE = ["city", "county", "lfl", "yoy", "both"];
   const dialog = byId("trace");
   const path = [];
   let traces = null;
@@ -260,7 +277,7 @@
   // A part as a fraction of integers, or null where cells do not add up to it.
   function value(data, key) {
     const entry = data.entries[key];
-    if (!entry || entry.t === "note" || entry.t === "order" || entry.l) return null;
+    if (!entry || ["note", "order", "standing", "lead"].includes(entry.t) || entry.l) return null;
     if (entry.t === "sum") return [BigInt(sumOf(data, entry)), 1n];
     const over = entry.o.map((part) => value(data, part));
     const under = entry.u.map((part) => value(data, part));
@@ -275,26 +292,38 @@
     }
     const base = sum(under);
     if (base === 0n) return null;
-    return [entry.t === "change" ? sum(over) - base : sum(over), base];
+    return [entry.t === "change" ? sum(over) - base : entry.t === "per_thousand" ? sum(over) * 1000n : sum(over), base];
   }
 
-  // Percent with one decimal, rounded half away from zero, as the report rounds.
-  function percentText([number, base]) {
-    const sign = number < 0n !== base < 0n && number !== 0n ? "-" : "";
+  // A fraction to so many decimals, rounded half away from zero, as the report rounds.
+  function rounded([number, base], decimals) {
     const positive = (one) => (one < 0n ? -one : one);
-    const tenths = (positive(number) * 2000n + positive(base)) / (positive(base) * 2n);
-    const text = `${tenths / 10n}.${tenths % 10n}`;
-    return tenths === 0n ? "0.0" : sign + text;
+    const scale = 10n ** BigInt(decimals);
+    const whole = (positive(number) * 2n * scale + positive(base)) / (positive(base) * 2n);
+    const sign = number < 0n !== base < 0n && whole !== 0n ? "-" : "";
+    return `${sign}${whole / scale}.${String(whole % scale).padStart(decimals, "0")}`;
+  }
+  const percentText = ([number, base]) => rounded([number * 100n, base], 1);
+
+  // What a figure or a part comes to, as the report would print it; empty where cells do not add up to it.
+  function madeText(data, key) {
+    const entry = data.entries[key];
+    const exact = value(data, key);
+    if (exact === null) return "";
+    if (entry.t === "sum") return decimal(Number(exact[0]), entry.e);
+    if (entry.t === "difference") return decimal(Number(exact[0]), 0);
+    if (entry.t === "per_thousand") return rounded(exact, 2);
+    return percentText(exact) + (entry.t === "points" ? words.points_unit : "%");
   }
 
-  function partLabel(key, context) {
+  function partLabel(key) {
     const pieces = key.split(".");
     const variant = Object.keys(words.variants).find((name) => pieces.at(-1) === name);
     const measure = pieces.at(variant ? -2 : -1);
-    let label = words.measures[measure] || measure;
+    let label = words.measures[measure] || words.figure;
     if (pieces[0] === "trend") label = `${fill(words.period_name, { year: pieces[1].slice(0, 4), month: Number(pieces[1].slice(5)) })}${label}`;
     if (variant) label += `（${words.variants[variant]}）`;
-    return context ? { label, text: "" } : label;
+    return label;
   }
 
   function open(step) {
@@ -342,15 +371,11 @@
       under2: isPoints ? grouped2(half(entry.u, true)) : "",
     });
     const made = [make("p", {}, make("strong", {}, `${words.made}：`), formula)];
-    const exact = value(data, step.key);
-    if (exact) {
-      const text = entry.t === "difference" ? grouped(Number(exact[0])) : percentText(exact) + (isPoints ? words.points_unit : "%");
-      made.push(make("p", { className: "sum" }, `${words.added_by_page}：${text}`));
-    }
+    const comesTo = madeText(data, step.key);
+    if (comesTo) made.push(make("p", { className: "sum" }, `${words.added_by_page}：${comesTo}`));
     const list = make("ul", { className: "parts" });
     for (const key of [...new Set([...entry.o, ...entry.u])]) {
-      const part = value(data, key);
-      const text = part && part[1] === 1n ? grouped(Number(part[0])) : "";
+      const text = madeText(data, key);
       const button = make("button", { type: "button", className: "part" }, partLabel(key), text ? make("span", { className: "digits" }, text) : null);
       button.addEventListener("click", () => {
         path.push({ key, label: partLabel(key), text });
@@ -363,7 +388,7 @@
   }
 
   function cellsOf(data, entry, step) {
-    const printed = entry.y ? money : grouped;
+    const printed = (whole) => decimal(whole, entry.e);
     const groups = new Map();
     let total = 0;
     let count = 0;
@@ -379,7 +404,7 @@
       count += line.count;
       isSummed ||= line.isSummed;
     }
-    const isLedger = entry.f === "ledger" || entry.f === "file";
+    const isLedger = ["ledger", "file", "finding"].includes(entry.f);
     const many = fill(isLedger ? words.ledger_lines : words.lines, { count: grouped(count) });
     const files = fill(words.files, { count: grouped([...groups.keys()].filter((file) => file >= 0).length) });
     const made = [];
@@ -451,6 +476,12 @@
         const form = words.forms[key("form")] || key("form");
         item.append(make("p", { className: "file" }, make("strong", {}, `${key("name")} · ${form}`), make("span", {}, states.join(" · "))));
       }
+      if (block.f === "finding") {
+        const key = (name) => block.keys[name][at];
+        const place = [block.s ? `${words.sheet}「${block.s}」` : "", key("cell") ? `${words.cell} ${key("cell")}` : ""];
+        const title = `${key("name")} · ${words.forms[key("form")] || key("form")} · ${key("code")}`;
+        item.append(make("p", { className: "file" }, make("strong", {}, title), make("span", {}, place.filter(Boolean).join(" · "))));
+      }
       if ("i" in block) item.append(...headOf(data, block.i));
       list.append(item);
     }
@@ -514,7 +545,7 @@
         const list = block.cells[name];
         const text = list ? (list[at] === "" ? "" : printed(Number(list[at]))) : words.unnamed;
         if (list && list[at] === "" && columns.length > 1) return null;
-        const counted = entry.n ? (place ? "" : "1") : list ? text : "";
+        const counted = entry.n || entry.d ? (place || !amount ? "" : String(amount)) : list ? text : "";
         return make("tr", {}, make("th", { scope: "row" }, address), make("td", { className: "n" }, text), ...(entry.l ? [] : [make("td", { className: "n" }, counted)]));
       })
       .filter(Boolean);

@@ -15,6 +15,8 @@ select
     submission.findings_e,
     submission.findings_r,
     submission.findings_w,
+    submission.cells_read,
+    submission.cells_filled,
     file.submission_id,
     file.file_name,
     file.sha256,
