@@ -82,9 +82,11 @@ class RealReports:
         from include.report.figures import assemble
         from include.report.render import Collected, figures_digest
         from tests.report_rows import mart_rows
+        from tests.trace_rows import trace_sources
 
-        figures = dataclasses.replace(assemble(mart_rows(), "2026-04"), is_sample=True)
-        return Collected(period, (figures,), len(figures.figures), figures_digest(figures))
+        rows = mart_rows()
+        figures = dataclasses.replace(assemble(rows, "2026-04"), is_sample=True)
+        return Collected(period, (figures,), len(figures.figures), figures_digest(figures), trace_sources(rows))
 
     def printed(self, collected: Any) -> Any:
         from include.report.model import edition_key

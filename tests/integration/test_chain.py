@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,10 @@ from include.pipeline.collect import CollectResult, collect
 from include.pipeline.load import load_batch
 from include.pipeline.publish import NothingToPublish, check_gate, deliver, render
 from include.pipeline.validate import validate_batch
-from include.report.render import render_reports
+from include.publishing.issues import plan_issue
+from include.report.model import edition_key
+from include.report.printed import printed_figures
+from include.report.render import collect_issue, write_files
 from include.settings import get_settings
 from include.warehouse.connection import connect
 from tests.workbooks import DEMAND_HEADERS, STATUS_HEADERS, arrives, enterprise, post, uscc, write_form
@@ -537,19 +541,24 @@ def test_marts_and_report_of_a_month_with_a_county_missing(inbox: Path, tmp_path
     build_marts(PERIOD)
     again = deliver(render(check_gate(PERIOD)))
     assert again["issue_no"] == 0
+    # Made anew, the province's files are the same; of the other editions that is shown elsewhere.
     with connect() as conn:
-        anew = render_reports(
-            conn, PERIOD, tmp_path / "anew", maturity=gate["maturity"], maturity_reason=gate["reason_zh"]
+        collected = collect_issue(conn, PERIOD)
+        province = replace(collected.editions[0], maturity=gate["maturity"], maturity_reason=gate["reason_zh"])
+        anew = write_files(province, tmp_path / "anew", collected.sources)
+        assert {kind: path.read_bytes() for kind, path in anew.items()} == before
+        # Had the final issue printed otherwise, this would be a correction of it.
+        printed_otherwise = (
+            "update intake.publication_figure set printed = '41'"
+            " where edition = 'province' and key = 'region.shortage_now'"
         )
-    assert {kind: path.read_bytes() for kind, path in anew.paths.items()} == before
-    # Had the final issue printed otherwise, this would be a correction of it.
-    printed_otherwise = (
-        "update intake.publication_figure set printed = '41' where edition = 'province' and key = 'region.shortage_now'"
-    )
-    with connect() as conn:
         assert conn.execute(printed_otherwise).rowcount == 1
-        conn.commit()
-    assert deliver(render(check_gate(PERIOD)))["issue_no"] == 1
+        printed = {edition_key(one.edition): printed_figures(one) for one in collected.editions}
+        plan = plan_issue(conn, PERIOD, gate["maturity"], gate["input_hash"], printed)
+        assert (plan.issue_no, plan.differing) == (1, 1)
+        [line] = plan.corrections["province"]
+        assert (line.before, line.now) == ("41", "42")
+        assert "当期生产缺工" in line.label
     assert datetime.now(SHANGHAI) > datetime(2026, 4, 15, tzinfo=SHANGHAI)
 
 

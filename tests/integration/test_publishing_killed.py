@@ -228,4 +228,5 @@ def test_the_real_render_killed_and_run_again(stage: Stage, undisturbed_render: 
     assert stage.publish(place, kind="real") == -signal.SIGKILL
     assert not list((stage.folder / "outbox").rglob("*.docx"))
     assert stage.publish(kind="real") == 0
-    assert stage.end() == undisturbed_render
+    ended = stage.end()
+    assert ended == undisturbed_render
