@@ -30,7 +30,7 @@ Found = OpenFindings | OpenCount
 
 #: Places named of each code in one file, on the page of all reporters and on that of one.
 PLACES, PLACES_OF_ONE = 4, 30
-REPORTERS_SHOWN = 20
+REPORTERS_SHOWN = 15
 UNPLACED_SHOWN = 50
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -326,7 +326,11 @@ def _issue_view(issue: queries.Issue, changed: Sequence[queries.Changed]) -> Iss
         places[file.edition] = folders[-1] if folders else ""
     return IssueView(
         issue=issue,
-        groups=[FileGroup(folder, by_folder[folder]) for folder in sorted(by_folder)],
+        # The province's own, then the cities', then the counties'.
+        groups=[
+            FileGroup(folder, files)
+            for folder, files in sorted(by_folder.items(), key=lambda one: (one[0] != "", one[1][0].edition))
+        ],
         channels=Counter((sent.channel, sent.state) for sent in issue.deliveries),
         places=places,
         unsent=[sent for sent in issue.deliveries if sent.state in ("pending", "sending", "refused")],
