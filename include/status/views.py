@@ -91,9 +91,9 @@ class IssueView:
 
     Attributes:
         groups: its files by folder.
-        channels: (channel, state) -> editions.
+        channels: (channel, state) -> editions, of the draft that the issue is now.
         places: edition -> folder of its files, the name under which people know it.
-        unsent: deliveries that a channel has not taken.
+        unsent: those of them that a channel has not taken.
         changed: figures it prints otherwise than the issue before; of the newest issue alone.
     """
 
@@ -324,6 +324,7 @@ def _issue_view(issue: queries.Issue, changed: Sequence[queries.Changed]) -> Iss
         folders = PurePosixPath(file.file_name).parts[:-1]
         by_folder.setdefault(folders[0] if folders else "", []).append(file)
         places[file.edition] = folders[-1] if folders else ""
+    current = [sent for sent in issue.deliveries if sent.draft_no == issue.draft_no]
     return IssueView(
         issue=issue,
         # The province's own, then the cities', then the counties'.
@@ -331,9 +332,9 @@ def _issue_view(issue: queries.Issue, changed: Sequence[queries.Changed]) -> Iss
             FileGroup(folder, files)
             for folder, files in sorted(by_folder.items(), key=lambda one: (one[0] != "", one[1][0].edition))
         ],
-        channels=Counter((sent.channel, sent.state) for sent in issue.deliveries),
+        channels=Counter((sent.channel, sent.state) for sent in current),
         places=places,
-        unsent=[sent for sent in issue.deliveries if sent.state in ("pending", "sending", "refused")],
+        unsent=[sent for sent in current if sent.state in ("pending", "sending", "refused")],
         changed=changed,
     )
 
