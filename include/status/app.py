@@ -49,12 +49,13 @@ FindingCode = Annotated[str | None, Query(pattern=r"^[ERW]-[A-Z]{2,6}-\d{3}$")]
 PageNumber = Annotated[int, Query(ge=1, le=1000)]
 
 
-def _warehouse() -> Iterator[psycopg.Connection[Any]]:
+def warehouse() -> Iterator[psycopg.Connection[Any]]:
+    """The connection of one request."""
     with reading() as conn:
         yield conn
 
 
-Warehouse = Annotated[psycopg.Connection[Any], Depends(_warehouse)]
+Warehouse = Annotated[psycopg.Connection[Any], Depends(warehouse)]
 router = APIRouter()
 
 

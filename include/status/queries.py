@@ -129,10 +129,12 @@ class Delivery:
     """One edition over one channel.
 
     Attributes:
+        draft_no: the draft that was sent; an issue that was upgraded from provisional to final has had several.
         state: ``pending``, ``sending``, ``sent``, ``refused`` by the receiver, or ``superseded`` by a later report.
         attempts: how often it was tried.
     """
 
+    draft_no: int
     edition: str
     channel: str
     recipient: str
@@ -149,12 +151,14 @@ class Issue:
 
     Attributes:
         issue_no: 0 for the first, N for the N-th correction.
+        draft_no: the draft that it is.
         coverage: share of reporters covered, 0 to 1.
         approved_by: ``None`` where no approval is asked for.
     """
 
     period: str
     issue_no: int
+    draft_no: int | None
     maturity: str
     reason_zh: str
     coverage: Decimal
@@ -275,14 +279,14 @@ def month_lines(
             left join waiting using (period)
             left join intake.build using (period)
             left join lateral (
-                select issue_no, maturity, coverage, published_at from intake.publication
+                select issue_no, draft_no, maturity, coverage, published_at from intake.publication
                 where publication.period = month.period order by issue_no desc limit 1
             ) as issue on true
             left join intake.report_draft as draft
                 on draft.period = month.period and draft.state in ('waiting', 'approved', 'releasing')
             left join lateral (
                 select count(*) as left_over from intake.delivery
-                where delivery.period = month.period and delivery.issue_no = issue.issue_no
+                where delivery.period = month.period and delivery.draft_no = issue.draft_no
                     and delivery.state in ('pending', 'sending', 'refused')
             ) as sent on true
             order by month.period desc
@@ -371,9 +375,9 @@ def issues(conn: psycopg.Connection[Any], period: str) -> list[Issue]:
     deliveries: dict[int, list[Delivery]] = defaultdict(list)
     for issue_no, *facts in conn.execute(
         """
-        select issue_no, edition, channel, recipient, state, attempts, result_zh, tried_at, sent_at
+        select issue_no, draft_no, edition, channel, recipient, state, attempts, result_zh, tried_at, sent_at
         from intake.delivery where period = %s
-        order by issue_no, channel, edition <> 'province', edition
+        order by issue_no, draft_no desc, channel, edition <> 'province', edition
         """,
         (period,),
     ):
@@ -381,8 +385,8 @@ def issues(conn: psycopg.Connection[Any], period: str) -> list[Issue]:
     with conn.cursor(row_factory=dict_row) as cursor:
         published = cursor.execute(
             """
-            select period, issue_no, maturity, reason_zh, coverage, data_cutoff, figures_checked, published_at,
-                approved_by, approved_at
+            select period, issue_no, draft_no, maturity, reason_zh, coverage, data_cutoff, figures_checked,
+                published_at, approved_by, approved_at
             from intake.publication where period = %s
             order by issue_no desc
             """,

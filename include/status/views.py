@@ -30,7 +30,7 @@ Found = OpenFindings | OpenCount
 
 #: Places named of each code in one file, on the page of all reporters and on that of one.
 PLACES, PLACES_OF_ONE = 4, 30
-REPORTERS_SHOWN = 20
+REPORTERS_SHOWN = 10
 UNPLACED_SHOWN = 50
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -90,10 +90,10 @@ class IssueView:
     """An issue as it is shown.
 
     Attributes:
-        groups: its files by folder.
-        channels: (channel, state) -> editions.
+        groups: its files by folder; of an issue whose place was taken, the province's own.
+        channels: (channel, state) -> editions, of the draft that the issue is now.
         places: edition -> folder of its files, the name under which people know it.
-        unsent: deliveries that a channel has not taken.
+        unsent: those of them that a channel has not taken.
         changed: figures it prints otherwise than the issue before; of the newest issue alone.
     """
 
@@ -198,6 +198,7 @@ def reports(conn: psycopg.Connection[Any], period: str | None) -> dict[str, Any]
             _issue_view(
                 issue,
                 queries.changed(conn, issue.period, issue.issue_no) if issue.issue_no == newest else [],
+                is_newest=issue.issue_no == newest,
             )
             for issue in issued
         ],
@@ -316,7 +317,7 @@ def _rules(counts: Iterable[OpenCount]) -> list[RuleLine]:
     return sorted(lines, key=lambda line: ("ERW".index(line.code[0]), -line.reporters, line.code))
 
 
-def _issue_view(issue: queries.Issue, changed: Sequence[queries.Changed]) -> IssueView:
+def _issue_view(issue: queries.Issue, changed: Sequence[queries.Changed], *, is_newest: bool) -> IssueView:
     by_folder: dict[str, list[queries.Released]] = {}
     places: dict[str, str] = {}
     for file in issue.files:
@@ -324,12 +325,18 @@ def _issue_view(issue: queries.Issue, changed: Sequence[queries.Changed]) -> Iss
         folders = PurePosixPath(file.file_name).parts[:-1]
         by_folder.setdefault(folders[0] if folders else "", []).append(file)
         places[file.edition] = folders[-1] if folders else ""
+    current = [sent for sent in issue.deliveries if sent.draft_no == issue.draft_no]
     return IssueView(
         issue=issue,
-        groups=[FileGroup(folder, by_folder[folder]) for folder in sorted(by_folder)],
-        channels=Counter((sent.channel, sent.state) for sent in issue.deliveries),
+        # The province's own, then the cities', then the counties'.
+        groups=[
+            FileGroup(folder, files)
+            for folder, files in sorted(by_folder.items(), key=lambda one: (one[0] != "", one[1][0].edition))
+            if is_newest or not folder
+        ],
+        channels=Counter((sent.channel, sent.state) for sent in current),
         places=places,
-        unsent=[sent for sent in issue.deliveries if sent.state in ("pending", "sending", "refused")],
+        unsent=[sent for sent in current if sent.state in ("pending", "sending", "refused")],
         changed=changed,
     )
 

@@ -20,6 +20,7 @@ SECRETS: dict[str, str] = {
     "POSTGRES_PASSWORD": "superuser of the PostgreSQL service; used by airflow-init only",
     "WAREHOUSE_PASSWORD": "role `warehouse`, owner of the database `labour`",
     "AIRFLOW_DB_PASSWORD": "role `airflow`, owner of the database `airflow`",
+    "STATUS_PAGE_PASSWORD": "role `status_page`, by which the page in Airflow's UI reads the ledger of `labour`",
     "REDIS_PASSWORD": "the queue between scheduler and workers",
     "AIRFLOW_FERNET_KEY": "encrypts connections and variables in Airflow's metadata",
     "AIRFLOW_API_SECRET_KEY": "signs sessions of the web interface",

@@ -2,14 +2,17 @@
 
 The role ``warehouse`` owns the database ``labour``, the role ``airflow`` owns the database ``airflow``; neither may
 connect to the other's. The roles of those who read and write the warehouse (docs/roles.md) are made here too, and
-``warehouse`` may give them to logins. Safe to run at every start: what is missing is made, and passwords are set to the
-given ones, so a changed password in ``.env`` takes effect with a restart.
+``warehouse`` may give them to logins. ``status_page`` is the login of the page inside Airflow's UI: an auditor.
+
+Safe to run at every start: what is missing is made, and passwords are set to the given ones, so a changed password in
+``.env`` takes effect with a restart.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +23,13 @@ from include.warehouse.server_functions import close_server_functions
 
 WRITERS = "etl"
 READERS = ("command_office", "city_reader", "auditor")
+#: Sessions the web server may have at once.
+CONNECTION_LIMIT = 20
 
 ADMIN_URL = "ADMIN_URL"
 WAREHOUSE_PASSWORD = "WAREHOUSE_PASSWORD"
 AIRFLOW_DB_PASSWORD = "AIRFLOW_DB_PASSWORD"
+STATUS_PAGE_PASSWORD = "STATUS_PAGE_PASSWORD"
 
 
 @dataclass(frozen=True)
@@ -42,11 +48,21 @@ class Owner:
     is_warehouse: bool = False
 
 
-def provision(admin_url: str, owners: list[Owner]) -> None:
+@dataclass(frozen=True)
+class Login:
+    """A login that reads: its name, its password, and the one of :data:`READERS` that it is in."""
+
+    role: str
+    password: str
+    reader: str
+
+
+def provision(admin_url: str, owners: list[Owner], logins: Sequence[Login] = ()) -> None:
     """Make roles and databases where missing, and set the roles' passwords.
 
     Args:
         admin_url: a superuser's URL of any database of the server.
+        logins: of readers that the installation itself needs; people's are made by ``make reader``.
 
     Raises:
         psycopg.Error: the server is not reachable, or the user is no superuser.
@@ -82,6 +98,16 @@ def provision(admin_url: str, owners: list[Owner]) -> None:
                 _give_roles(conn, owner.role)
                 with psycopg.connect(admin_url, dbname=owner.database, connect_timeout=10) as database:
                     close_server_functions(database)
+        for login in logins:
+            conn.execute(
+                sql.SQL("{} role {} login password {} connection limit {}").format(
+                    sql.SQL("alter" if login.role in roles else "create"),
+                    sql.Identifier(login.role),
+                    sql.Literal(login.password),
+                    sql.Literal(CONNECTION_LIMIT),
+                )
+            )
+            conn.execute(sql.SQL("grant {} to {}").format(sql.Identifier(login.reader), sql.Identifier(login.role)))
 
 
 def _give_roles(conn: psycopg.Connection[Any], owner: str) -> None:
@@ -97,8 +123,8 @@ def _give_roles(conn: psycopg.Connection[Any], owner: str) -> None:
 
 
 def main() -> int:
-    """``python -m include.warehouse.provision`` with ADMIN_URL, WAREHOUSE_PASSWORD and AIRFLOW_DB_PASSWORD set."""
-    names = (ADMIN_URL, WAREHOUSE_PASSWORD, AIRFLOW_DB_PASSWORD)
+    """``python -m include.warehouse.provision`` with ADMIN_URL and the passwords set that ``make env`` writes."""
+    names = (ADMIN_URL, WAREHOUSE_PASSWORD, AIRFLOW_DB_PASSWORD, STATUS_PAGE_PASSWORD)
     missing = [name for name in names if not os.environ.get(name)]
     if missing:
         print(f"error: {', '.join(missing)} not set: run `make env` and start with docker-compose", file=sys.stderr)
@@ -107,8 +133,9 @@ def main() -> int:
         Owner("warehouse", "labour", os.environ[WAREHOUSE_PASSWORD], is_warehouse=True),
         Owner("airflow", "airflow", os.environ[AIRFLOW_DB_PASSWORD]),
     ]
+    logins = [Login("status_page", os.environ[STATUS_PAGE_PASSWORD], "auditor")]
     try:
-        provision(os.environ[ADMIN_URL], owners)
+        provision(os.environ[ADMIN_URL], owners, logins)
     except psycopg.Error as error:
         print(
             f"error: {str(error).strip()}: check that the server runs and POSTGRES_PASSWORD is right", file=sys.stderr

@@ -2,8 +2,9 @@
 
 ``python -m tests.bench.bench_status_page [--months 36]`` fills a ledger with made-up rows, by SQL: 111 reporters, three
 forms each, 100 findings a reporter and month, and a report of 126 editions that three channels delivered. Prints a line
-per page: bytes, the first answer, median and worst of ten further ones in milliseconds. Ends with 1 when the median of
-one exceeds 100 ms.
+per page: bytes, the first answer and the median of twenty further ones in milliseconds, and the processor time of one,
+of the page and of the database (of its backend, to the hundredth of a second, averaged). Ends with 1 when both together
+exceed 100 ms for one page: unlike waiting, processor time says little of what else the machine does.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 import psycopg
 
-REPORTERS, FINDINGS, LIMIT_MS = 111, 100, 100.0
+REPORTERS, FINDINGS, LIMIT_MS, REPEATS = 111, 100, 100.0, 20
 PAGES = (
     "/", "/?page=3", "/month?period={0}", "/month?period={0}&only=problems", "/findings?period={0}",
     "/findings?period={0}&severity=R&page=2", "/findings?period={0}&code=W-VAL-020",
@@ -145,25 +146,42 @@ def fill(conn: psycopg.Connection[Any], months: int) -> None:
 
 
 async def measure(period: str) -> bool:
-    """Ask for each page eleven times; whether all medians are within the limit."""
+    """Ask for each page twenty-one times; whether each takes no more processor time than allowed."""
     import httpx
+    import psutil
 
-    from include.status.app import create_app
+    from include.status.app import create_app, warehouse
+    from include.status.reading import reading
 
-    transport = httpx.ASGITransport(app=create_app(lambda: None))
+    of_database = 0.0
+
+    def watched() -> Iterator[psycopg.Connection[Any]]:
+        nonlocal of_database
+        with reading() as conn:
+            yield conn
+            spent = psutil.Process(conn.info.backend_pid).cpu_times()
+            of_database += spent.user + spent.system
+
+    app = create_app(lambda: None)
+    app.dependency_overrides[warehouse] = watched
     quick = True
-    async with httpx.AsyncClient(transport=transport, base_url="http://bench") as client:
-        print(f"{'page':45} {'bytes':>8} {'first ms':>8} {'median ms':>9} {'worst ms':>8}")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bench") as client:
+        print(f"{'page':45} {'bytes':>8} {'first ms':>8} {'median ms':>9} {'page cpu':>8} {'database cpu':>12}")
         for page in (each.format(period) for each in PAGES):
-            spent = []
-            for _ in range(11):
+            waited = []
+            for number in range(1 + REPEATS):
+                if number == 1:
+                    of_database, of_page = 0.0, time.process_time()
                 started = time.perf_counter()
                 answer = await client.get(page)
-                spent.append(1000 * (time.perf_counter() - started))
+                waited.append(1000 * (time.perf_counter() - started))
                 assert answer.status_code == 200, f"{page}: {answer.status_code}"
-            median = statistics.median(spent[1:])
-            quick = quick and median <= LIMIT_MS
-            print(f"{page:45} {len(answer.content):>8} {spent[0]:>8.1f} {median:>9.1f} {max(spent[1:]):>8.1f}")
+            page_ms = 1000 * (time.process_time() - of_page) / REPEATS
+            database_ms = 1000 * of_database / REPEATS
+            quick = quick and page_ms + database_ms <= LIMIT_MS
+            median = statistics.median(waited[1:])
+            times = f"{waited[0]:>8.1f} {median:>9.1f} {page_ms:>8.1f} {database_ms:>12.1f}"
+            print(f"{page:45} {len(answer.content):>8} {times}")
     return quick
 
 

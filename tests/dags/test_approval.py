@@ -15,7 +15,6 @@ from include.settings import get_settings
 from include.warehouse.connection import connect
 from tests.ready_reports import FIGURES, PERIOD, ReadyReports, changed
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
 DAG = "publish_report"
 OTHER = changed(province="43", county_450721="31")
 
@@ -126,31 +125,13 @@ class Airflow:
 
 
 @pytest.fixture(scope="module")
-def airflow(var_dir: Path) -> Iterator[Airflow]:
-    """Airflow's metadata in a file of its own, its web interface without a socket, the DAG as it is in ``dags/``."""
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
-    from airflow.utils.db import initdb
-
-    initdb()
-    manager = DagBundlesManager()
-    manager.sync_bundles_to_db()
-    [bundle] = [one for one in manager.get_all_dag_bundles() if one.name == "dags-folder"]
-    bundle.initialize()
-    bag = BundleDagBag(dag_folder=bundle.path, bundle_path=bundle.path, bundle_name=bundle.name)
-    sync_bag_to_db(bag, bundle.name, bundle.version)
-
-    from airflow.api_fastapi.app import create_app
-    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+def airflow(airflow_core: Any) -> Iterator[Airflow]:
+    """The DAG as it is in ``dags/``, and the web interface as its user sees it."""
     from fastapi.testclient import TestClient
 
-    app = create_app(apps="core")
-    user = SimpleAuthManagerUser(username="李四", role="ADMIN")
-    token = app.state.auth_manager._get_token_signer(expiration_time_in_seconds=3600).generate(
-        app.state.auth_manager.serialize_user(user)
-    )
-    with TestClient(app, headers={"Authorization": f"Bearer {token}"}) as client:
-        yield Airflow(bag.dags[DAG], client)
+    headers = {"Authorization": f"Bearer {airflow_core.token('李四', 'ADMIN')}"}
+    with TestClient(airflow_core.app, headers=headers) as client:
+        yield Airflow(airflow_core.dags[DAG], client)
 
 
 @pytest.fixture

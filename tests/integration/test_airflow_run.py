@@ -5,12 +5,16 @@ The stack starts once for this module (imports mostly: half a minute on two core
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
 import subprocess
 import sys
+import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -80,10 +84,61 @@ def alive(var: Path) -> list[str]:
     return found
 
 
+class Visitor(threading.Thread):
+    """Looks at the status page of a stack while it runs, until the county's form is shown as accepted.
+
+    Attributes:
+        answers: of visitors without a token, with a forged one, and signed in: every status met.
+        seen: the page as the signed-in one had it last; ``leaked``: what the others should not have had.
+    """
+
+    def __init__(self, var: Path) -> None:
+        super().__init__(daemon=True)
+        self.var = var
+        self.answers: dict[str, set[int]] = {"anonymous": set(), "forged": set(), "signed in": set()}
+        self.seen = self.leaked = ""
+        self.over = threading.Event()
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def run(self) -> None:
+        while not self.over.wait(0.5) and "采用" not in self.seen:
+            with contextlib.suppress(OSError, ValueError):  # not up yet, or over
+                self._look()
+
+    def _look(self) -> None:
+        url = json.loads((self.var / "airflow" / "run" / "stack.json").read_text())["url"]
+        login = json.loads((self.var / "airflow" / "passwords.json").read_text())
+        [(user, password)] = login.items()
+        body = json.dumps({"username": user, "password": password}).encode()
+        asked = urllib.request.Request(f"{url}/auth/token", body, {"Content-Type": "application/json"})
+        with self._opener.open(asked, timeout=10) as answer:
+            token = json.load(answer)["access_token"]
+        for visitor, sent in (("anonymous", ""), ("forged", token[:-8] + "AAAAAAAA"), ("signed in", token)):
+            page = f"{url}/labour/month?period={PERIOD}"
+            asked = urllib.request.Request(page, headers={"Authorization": f"Bearer {sent}"} if sent else {})
+            try:
+                with self._opener.open(asked, timeout=10) as answer:
+                    status, content = answer.status, answer.read().decode()
+            except urllib.error.HTTPError as refused:
+                status, content = refused.code, refused.read().decode()
+            self.answers[visitor].add(status)
+            if visitor == "signed in" and status == 200:
+                self.seen = content
+            if visitor != "signed in" and COUNTY in content:
+                self.leaked = content
+
+
 def test_a_period_runs_from_workbooks_to_report_and_leaves_nothing_running(var: Path, inbox: Path) -> None:
+    visitor = Visitor(var)
+    visitor.start()
     done = operate(var, "run", "--period", PERIOD, "--inbox", str(inbox))
+    visitor.over.set()
+    visitor.join(30)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
     output = done.stdout
+    # Meanwhile the status page showed the county to whoever had signed in, and to nobody else.
+    assert (visitor.answers["anonymous"], visitor.answers["forged"], visitor.leaked) == ({401}, {403}, "")
+    assert COUNTY in visitor.seen and "采用" in visitor.seen
     for dag_id in ("collect_submissions", "build_warehouse", "publish_report"):
         assert f"{dag_id}  " in output
     assert "✗" not in output

@@ -10,7 +10,7 @@ import pytest
 
 from include.warehouse import embedded
 from include.warehouse.migrate import migrate
-from include.warehouse.provision import Owner, provision
+from include.warehouse.provision import Login, Owner, provision
 
 
 @pytest.fixture
@@ -70,6 +70,24 @@ def test_the_owner_of_a_warehouse_may_give_the_readers_roles_and_use_none(owners
         assert conn.execute(
             "select count(*) from pg_auth_members where member = 'try_airflow'::regrole"
         ).fetchone() == (0,)
+
+
+def test_the_login_of_the_status_page_reads_the_ledger_and_writes_nothing(owners: list[Owner]) -> None:
+    login = "try_status_page"
+    try:
+        for password in ("first", "second'3"):  # the second time changes the password
+            provision(embedded.url("postgres"), owners, [Login(login, password, "auditor")])
+        with open_as("try_warehouse", "first'1", "try_labour") as conn:
+            migrate(conn)
+        with open_as(login, "second'3", "try_labour") as conn:
+            for table in ("finding", "publication_file", "report_draft", "delivery"):
+                assert conn.execute(f"select count(*) from intake.{table}".encode()).fetchone() == (0,)
+            for statement in ("delete from intake.finding", "select * from intake.held_row"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege), conn.transaction():
+                    conn.execute(statement.encode())
+    finally:
+        with psycopg.connect(embedded.url("postgres"), autocommit=True) as admin:
+            admin.execute(f"drop role if exists {login}".encode())
 
 
 def test_only_writers_take_advisory_locks_and_nobody_large_objects(owners: list[Owner]) -> None:

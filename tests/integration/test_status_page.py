@@ -160,7 +160,7 @@ def fill(conn: psycopg.Connection[Any]) -> None:
 
 
 def issue(conn: psycopg.Connection[Any], outbox: Path) -> None:
-    """October was issued, corrected once, and a third draft waits for a person."""
+    """October was issued, then corrected (a webhook had refused an earlier draft of that), and another draft waits."""
     for draft_no, issue_no, state, maturity, asked in (
         (1, 0, "issued", "provisional", None), (2, 1, "issued", "final", "run__2"),
         (3, 2, "refused", "final", "run__3"), (4, 2, "waiting", "final", "manual__2026-12-01T08:00:00+08:00"),
@@ -205,17 +205,19 @@ def issue(conn: psycopg.Connection[Any], outbox: Path) -> None:
                 "insert into intake.publication_figure values (%s, %s, 'province', %s, %s, %s, %s)",
                 (PERIOD, issue_no, key, position, f"指标{key}", text),
             )
-    for edition, channel, state in (
-        ("province", "smtp", "sent"), ("province", "webhook", "sent"), (f"county.{LINGSHAN}", "smtp", "refused"),
+    for draft_no, issue_no, edition, channel, state in (
+        (2, 1, "province", "smtp", "sent"), (2, 1, "province", "webhook", "sent"),
+        (2, 1, f"county.{LINGSHAN}", "smtp", "refused"), (1, 1, "province", "webhook", "refused"),
     ):  # fmt: skip
         conn.execute(
             """
             insert into intake.delivery
                 (period, draft_no, issue_no, edition, channel, recipient, message_id, sha256, state, attempts,
                  result_zh, entered_at, tried_at)
-            values (%s, 2, 1, %s, %s, 'office@example.cn', %s, '', %s, 1, '邮件服务器拒收这封邮件（550）', now(), now())
+            values (%s, %s, %s, %s, %s, 'office@example.cn', %s, '', %s, 1, '邮件服务器拒收这封邮件（550）', now(),
+                now())
             """,
-            (PERIOD, edition, channel, f"{edition}.{channel}", state),
+            (PERIOD, draft_no, issue_no, edition, channel, f"{draft_no}.{edition}.{channel}", state),
         )
 
 
@@ -402,11 +404,12 @@ def test_the_reports_of_a_month_with_drafts_issues_and_deliveries(app: FastAPI) 
     page = ask(app, f"/reports?period={PERIOD}")
     seen = text_of(page)
     assert re.findall(r"<h2>([^<]+) <span", page.text) == ["第1次更正", "首次发布"]
-    assert "第3稿 第2次更正 正式 未批准" in seen and "第3项有疑问" in seen
+    assert "第3稿 第2次更正 定稿 未批准" in seen and "第3项有疑问" in seen
     assert "更正的数字（3个）" in seen and "指标b 20 21" in seen
     assert "覆盖率 33.3%" in seen and "1603个，全部一致" in seen and "批准 wang 2026-11-21 10:00" in seen
     assert "邮件 已送达 1" in seen and "邮件 被拒收 1" in seen and "消息推送 已送达 1" in seen
-    assert "未送达（1条）" in seen and "灵山县 邮件 office@example.cn 被拒收 1 邮件服务器拒收这封邮件（550）" in seen
+    assert "消息推送 被拒收" not in seen.split("未送达（1条）")[0]
+    assert "灵山县 2 邮件 office@example.cn 被拒收 1 邮件服务器拒收这封邮件（550）" in seen
     # Only what lies in the outbox is offered: the files of the newest issue.
     assert len(re.findall(r'href="download\?', page.text)) == 2
     assert "issue=0" not in page.text

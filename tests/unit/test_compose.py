@@ -74,6 +74,12 @@ def test_the_admin_login_of_the_database_reaches_the_init_service_only(services:
     assert holders == {"postgres", "airflow-init"}
 
 
+def test_the_web_server_does_not_hold_the_password_of_the_warehouses_owner(services: dict[str, Any]) -> None:
+    holders = {name for name, service in services.items() if "${WAREHOUSE_PASSWORD:?" in str(service)}
+    assert holders == AIRFLOW - {"api-server"}
+    assert services["api-server"]["environment"]["WAREHOUSE_URL"].startswith("postgresql://status_page:")
+
+
 def test_every_lasting_service_has_a_health_check(services: dict[str, Any]) -> None:
     for name in SERVICES - {"airflow-init"}:
         check = services[name]["healthcheck"]
