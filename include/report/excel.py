@@ -29,6 +29,8 @@ NUMBER_FORMATS = {"rate": "0.0%", "change": "0.0%", "points": "0.0", "yuan": "#,
 FIRST_ROW = 3
 # A table of at most this many rows prints on one page with its chart; under a longer one the chart stays on screen.
 ROWS_WITH_CHART = 20
+# A table that runs over its page by this share of it is drawn smaller instead.
+ROWS_OVER = 0.25
 # From this many rows on, the header has filter buttons.
 FILTER_ROWS = 12
 # Widths in characters of Excel's default type: the most a column takes before it wraps, the least under a chart, and
@@ -39,7 +41,7 @@ FROZEN_COLUMNS, FROZEN_WIDTH = 3, 64
 _SHEET_NAME = 31  # characters; a longer name makes Excel repair the file
 _A4 = 9
 _ROW_HEIGHT, _LINE_HEIGHT = 18, 16  # points
-_PIXELS_PER_CHARACTER, _PIXELS_PER_ROW = 7, 24
+_PIXELS_PER_CHARACTER, _PIXELS_PER_ROW, _POINTS_PER_CHARACTER = 7, 24, 5.4
 _HEAD_FILL, _QUIET, _LINK, _MARK = "#EDEDED", "#595959", "#1F4E79", "#C00000"
 
 
@@ -240,7 +242,8 @@ class _Book:
     def table(self, key: str, table: Table) -> Worksheet:
         entry = texts()["tables"][key]
         widths = self.widths(table, entry)
-        sheet = self.sheet(self.names[key], landscape=sum(widths) > UPRIGHT_WIDTH)
+        landscape = sum(widths) > UPRIGHT_WIDTH
+        sheet = self.sheet(self.names[key], landscape=landscape)
         self.heading(sheet, entry["title"], len(table.columns))
         head = self.form(font_name=HEAD_FACE, border=1, bg_color=_HEAD_FILL, align="center", text_wrap=True)
         most = 1
@@ -250,11 +253,13 @@ class _Book:
             sheet.write_string(FIRST_ROW, at, "\n".join(lines), head)
             sheet.set_column(at, at, widths[at])
         sheet.set_row(FIRST_ROW, max(34, _LINE_HEIGHT * most + 4))
+        height = 110.0 + _LINE_HEIGHT * most
         for row, line in enumerate(table.rows, start=FIRST_ROW + 1):
             printed = [cell_text(cell) for cell in line.cells]
             lines_needed = max(_lines(text, width - 2) for text, width in zip(printed, widths, strict=True))
             if lines_needed > 1:
                 sheet.set_row(row, _LINE_HEIGHT * lines_needed + 4)
+            height += max(_ROW_HEIGHT, _LINE_HEIGHT * lines_needed + 4)
             for at, cell in enumerate(line.cells):
                 self.cell(sheet, row, at, cell, is_total=line.is_total)
         last = FIRST_ROW + len(table.rows)
@@ -269,6 +274,8 @@ class _Book:
         if body >= FILTER_ROWS and all(not row.is_total for row in table.rows[:body]):
             sheet.autofilter(FIRST_ROW, 0, FIRST_ROW + body, len(table.columns) - 1)
         sheet.print_area(0, 0, last + 1, len(table.columns) - 1)
+        if 1 < _pages(sum(widths), height, landscape=landscape) <= 1 + ROWS_OVER:
+            sheet.fit_to_pages(1, 1)
         return sheet
 
     def widths(self, table: Table, entry: Mapping[str, Any]) -> list[float]:
@@ -418,6 +425,12 @@ def _line_look(colour: str, series: Series) -> dict[str, Any]:
 def _number_format(series: Series) -> str:
     digits = "0." + "0" * series.places if series.places else "0"
     return f"{digits}%" if series.is_percent else f"#,##{digits}"
+
+
+def _pages(width: float, height: float, *, landscape: bool) -> float:
+    """How many pages a sheet of ``width`` characters and ``height`` points takes, drawn no wider than the page."""
+    across, down = (842 - 86, 595 - 122) if landscape else (595 - 86, 842 - 122)  # A4 less the margins
+    return height * min(1.0, across / (width * _POINTS_PER_CHARACTER)) / down
 
 
 def _columns(text: str) -> int:

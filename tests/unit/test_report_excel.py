@@ -41,7 +41,7 @@ def test_the_workbook_holds_every_table_raw_and_ready_to_print(figures: ReportFi
         assert sheet.page_setup.paperSize == 9 and sheet.print_area
         assert sheet.sheet_properties.pageSetUpPr.fitToPage
         assert sheet.page_setup.fitToWidth in (None, 1)  # left out means 1
-        assert sheet.page_setup.fitToHeight == 0 or sheet._charts
+        assert sheet.page_setup.fitToHeight == 0 or sheet._charts or 15 < len(table.rows) < 60
         assert "演示数据" in sheet.oddHeader.center.text and "演示数据" in sheet["A2"].value
         assert "&P" in sheet.oddFooter.center.text
         for row, line in enumerate(table.rows, start=5):
@@ -145,3 +145,9 @@ def test_points_stand_as_points_and_states_as_words(figures: ReportFigures, work
     cell = sheet.cell(5 + row, lead_at + 1)
     assert cell.value == pytest.approx(float(lead.value) * 100, abs=0.05) and cell.number_format == "0.0"  # type: ignore[arg-type]
     assert sheet.cell(5 + row, state_at + 1).value == wording.cell_text(table.rows[row].cells[state_at])
+
+
+def test_a_row_or_two_has_no_page_of_its_own(figures: ReportFigures, workbook: Any) -> None:
+    assert len(figures.tables["reporting_reporters"].rows) == 20
+    assert workbook["报送单位"].page_setup.fitToHeight in (None, 1)  # left out means 1
+    assert workbook["报送情况"].page_setup.fitToHeight == 0
