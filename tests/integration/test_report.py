@@ -18,6 +18,7 @@ from include.report.render import render_reports
 from include.report.tracing import read_sources, traces
 from include.warehouse.connection import connect
 from include.warehouse.dbt import dbt_build
+from tests.databases import empty_warehouse
 from tests.trace_sums import differing, lines
 
 NOW, LAST = "2026-04", "2026-03"
@@ -157,15 +158,7 @@ def claim(item: str, fund: str, person: str, paid: str, **more: Any) -> dict[str
 @pytest.fixture(scope="module")
 def months(warehouse: str) -> Iterator[None]:
     """Two months of three counties. April: 宾阳县 in time, 横州市 late, 灵山县 refused; March: all but 横州市."""
-    from include.warehouse.migrate import migrate
-
-    with connect(autocommit=True) as conn:
-        names = conn.execute(
-            r"select nspname from pg_namespace where nspname !~ '^(pg_|information_schema$|public$)'"
-        ).fetchall()
-        for (schema,) in names:
-            conn.execute(f'drop schema "{schema}" cascade'.encode())
-        migrate(conn)
+    empty_warehouse(is_prepared=True)
     with connect() as conn:
         for period, due, closes in ((LAST, "2026-04-08", "2026-04-15"), (NOW, "2026-05-12", "2026-05-19")):
             insert(conn, "intake.reporting_period", period=period, due_on=due, closes_on=closes, state="open")
