@@ -23,7 +23,7 @@ LAYERS = {
     "marts/reporting": "mart_",
 }
 READERS = {
-    "monthly_report": "include/report/sql/figures/*.sql",
+    "monthly_report": "include/report/sql/[ft]*/*.sql",  # figures and traces
     "apprenticeship_return": "include/exports/sql/*.sql",
     "office_questions": "docs/querying.md",
 }
