@@ -8,8 +8,10 @@ straight into raw and ledger (server-side SQL: nothing is read from workbooks), 
   (as dbt measured them, without its start-up, parsing and tests; models run side by side, so they add up to more than
   the wall time), the processor seconds of the database server for the whole build, tests included, and the wall time;
 * compares the median of the last months with the median of the first ones. The very first is left out, since it
-  creates the tables and has no month before it; its own ratio is printed beside. The limit is on the ratio of processor
-  seconds, which other programs on the machine do not lengthen; that of the models' seconds stands beside it;
+  creates the tables and has no month before it; its own ratio is printed beside. The limit is on the ratio of the
+  server's processor seconds, each divided by those of a fixed piece of work measured right before and after: a machine
+  that is slower in the second half of the run does not count as history. The ratios of the plain server seconds, the
+  models' seconds and the wall time stand beside it;
 * runs the queries of ``docs/querying.md`` (every block fenced as ``sql``; ``:'period'`` is the last month) 20 times
   each, prints the 50th and 95th percentile of each in milliseconds (client side, rows fetched), and compares with a
   bare look-up by primary key over the same connection. The limit is on the 95th percentile over all runs.
@@ -184,13 +186,19 @@ inner join (
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """What building one month took, in seconds."""
+    """What building one month took, in seconds; ``pace`` is what the fixed piece of work took around it."""
 
     period: str
     models: float
     slowest: str
     server: float
     wall: float
+    pace: float
+
+    @property
+    def work(self) -> float:
+        """Processor time of the server in units of the fixed piece of work."""
+        return self.server / self.pace
 
 
 def periods(months: int) -> list[str]:
@@ -260,22 +268,41 @@ def _has_sessions(server: psutil.Process) -> bool:
     return False
 
 
+def pace() -> float:
+    """Processor seconds of the server for a fixed piece of work: sorting, hashing and joining rows made on the spot."""
+    from include.warehouse.connection import connect
+
+    before = server_seconds()
+    with connect() as conn:
+        conn.execute("set max_parallel_workers_per_gather = 0")
+        conn.execute(
+            "select count(*), max(total) from ("
+            "select md5((n % 50000)::text) as key, sum(n) as total from generate_series(1, 400000) as n group by 1"
+            ") as sums inner join (select md5(n::text) as key from generate_series(1, 50000) as n) as keys using (key)"
+        )
+    return server_seconds() - before
+
+
 def build(period: str) -> Month:
     """Builds the month as every run does."""
     from include.pipeline.build import build_marts
     from include.warehouse.connection import connect
 
+    paces = [pace()]
     before, started = server_seconds(), time.monotonic()
     assert build_marts(period, "bench")["periods"] == [period]
     wall = time.monotonic() - started
     server = server_seconds() - before
+    paces.append(pace())
     with connect() as conn:
         found = conn.execute(
             "select node_id, execution_s from intake.model_result where period = %s and resource_type = 'model'"
             " and node_id !~ '[.](stg_|int_[a-z_]+$)' order by execution_s desc",
             (period,),
         ).fetchall()
-    return Month(period, sum(row[1] for row in found), str(found[0][0]).rpartition(".")[2], server, wall)
+    return Month(
+        period, sum(row[1] for row in found), str(found[0][0]).rpartition(".")[2], server, wall, statistics.mean(paces)
+    )
 
 
 def questions(path: Path, period: str) -> list[tuple[str, str]]:
@@ -302,7 +329,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def measure_builds(months: int, counties: int, enterprises: int) -> float:
-    """Prints each month; returns last months : first months, in processor seconds of the server."""
+    """Prints each month; returns last months : first months, in processor time of the server at an even pace."""
     from include.settings import get_settings
     from include.warehouse.connection import connect
     from include.warehouse.dbt import prepare
@@ -330,21 +357,21 @@ def measure_builds(months: int, counties: int, enterprises: int) -> float:
         built.append(month)
         print(
             f"bench_warehouse: month {number:2} {period}: models {month.models:.2f} s (slowest {month.slowest}), "
-            f"server busy {month.server:.2f} s, wall {month.wall:.1f} s",
+            f"server busy {month.server:.2f} s = {month.work:.2f} x the fixed work, wall {month.wall:.1f} s",
             flush=True,
         )
     ends = max(1, min(ENDS, (months - 1) // 2))
     ratios = {}
-    for name in ("server", "models", "wall"):
+    for name in ("work", "server", "models", "wall"):
         first, last = (
             statistics.median(getattr(one, name) for one in part) for part in (built[1 : 1 + ends], built[-ends:])
         )
         ratios[name] = last / first
         print(
-            f"bench_warehouse: {name}: median of the last {ends} months {last:.2f} s : of months 2 to {1 + ends} "
-            f"{first:.2f} s = ratio {last / first:.3f} (to month 1 alone {last / getattr(built[0], name):.3f})"
+            f"bench_warehouse: {name}: median of the last {ends} months {last:.2f} : of months 2 to {1 + ends} "
+            f"{first:.2f} = ratio {last / first:.3f} (to month 1 alone {last / getattr(built[0], name):.3f})"
         )
-    return ratios["server"]
+    return ratios["work"]
 
 
 def measure_queries(page: Path, period: str) -> tuple[float, int]:

@@ -49,7 +49,7 @@ def test_the_benchmark_of_the_warehouse_builds_every_month_and_asks_every_query(
         ("2", "2024-02"),
         ("3", "2024-03"),
     ]
-    assert re.search(r"server: median of the last 1 months [0-9.]+ s : of months 2 to 2", run.stdout)
+    assert re.search(r"work: median of the last 1 months [0-9.]+ : of months 2 to 2", run.stdout)
     assert re.search(r"p50 +[0-9.]+  p95 +[0-9.]+ ms  1. 全区缺多少人", run.stdout)
     # a question that cannot be asked is named and fails the run
     assert "does not run: 2. 问不了的" in run.stdout
