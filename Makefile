@@ -14,13 +14,17 @@ export PYTHONUTF8 := 1
 # A user's own PYTHONPATH or virtual environment must not reach into this one.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help install demo run up down templates office remind trace reader apprenticeship test corpus messes fuzz lint bench docs psql env lock clean
+.PHONY: help install install-dev demo run up down templates office remind trace reader apprenticeship test corpus messes fuzz lint bench docs psql env lock clean
 
 help: ## this list | 列出全部命令
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {split($$2, text, " [|] "); printf "  make %-14s %s\n                      %s\n", $$1, text[1], text[2]}' Makefile
 
 install: ## make .venv and install what requirements.lock names | 建立 .venv 并按锁定清单安装
 	@.ci/install
+
+# The same versions, and what tests and checks need.
+install-dev:
+	@.ci/install requirements-dev.lock
 
 demo: install ## the whole chain over a made-up province, report included | 用演示数据跑通全流程并出报告
 	@SETUP_SECONDS=$$(($$(date +%s) - $(STARTED))) $(BIN)/python -m include.operate demo
@@ -58,26 +62,26 @@ apprenticeship: install ## the half-yearly apprenticeship return: PERIOD=2026-05
 	@$(BIN)/python -m include.exports.apprenticeship --period "$$PERIOD"
 
 # Two processes, a file of tests to each in turn: each has its own embedded PostgreSQL and state folder.
-test: install ## every test: unit, DAGs, dbt, integration (ARGS="-k name") | 运行全部测试
+test: install-dev ## every test: unit, DAGs, dbt, integration (ARGS="-k name") | 运行全部测试
 	@.ci/browser
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations=5 $(ARGS)
 
-corpus: install ## every way a workbook goes wrong, expected against actual | 报表疑难样本逐一核对
+corpus: install-dev ## every way a workbook goes wrong, expected against actual | 报表疑难样本逐一核对
 	@$(BIN)/python -m tests.corpus report
 
-messes: install ## random combinations of them (EXAMPLES=20000) | 随机组合疑难情形
+messes: install-dev ## random combinations of them (EXAMPLES=20000) | 随机组合疑难情形
 	@MESS_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest -q tests/unit/test_messes.py
 
-fuzz: install ## mutated workbooks through the reader (COUNT=10000) | 变异文件测试
+fuzz: install-dev ## mutated workbooks through the reader (COUNT=10000) | 变异文件测试
 	@$(BIN)/python -m tests.corpus.fuzz --count $(or $(COUNT),10000)
 
-lint: install ## ruff, mypy and sqlfluff | 代码规范检查
+lint: install-dev ## ruff, mypy and sqlfluff | 代码规范检查
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy include dags plugins
 	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
 
-bench: install ## reading against the bare reader; building month 36 against month 1; twenty queries; every report of a month | 测量读取、建库、查询、出报告速度
+bench: install-dev ## reading against the bare reader; building month 36 against month 1; twenty queries; every report of a month | 测量读取、建库、查询、出报告速度
 	@$(BIN)/python -m tests.bench.bench_reading
 	@$(BIN)/python -m tests.bench.bench_province
 	@$(BIN)/python -m tests.bench.bench_warehouse
@@ -92,11 +96,12 @@ psql: install ## a SQL shell on the warehouse | 打开数据库命令行
 env: ## random secrets for docker-compose into .env | 为 docker-compose 生成随机密钥
 	@python=$${PYTHON:-python3}; [ -x $(BIN)/python ] && python=$(BIN)/python; "$$python" -m include.warehouse.env
 
-lock: install ## requirements.lock anew from requirements.in | 更新依赖锁定清单
-	@{ echo "# Made by \`make lock\` from requirements.in for Python 3.11 to 3.13; not to be edited by hand."; \
-	  $(BIN)/uv pip compile --quiet --no-config --universal --generate-hashes --no-emit-index-url --no-header \
-	    --python-version 3.11 requirements.in; } >requirements.lock.new
-	@mv requirements.lock.new requirements.lock
+# Pins that still fit stay; ARGS=--upgrade takes the newest of everything, ARGS="--upgrade-package name" of one.
+lock: install-dev ## both lock files anew from requirements.in and requirements-dev.in (ARGS=--upgrade) | 更新依赖锁定清单
+	@compile=("$(BIN)/uv" pip compile --quiet --no-config --universal --generate-hashes --no-emit-index-url \
+	    --python-version 3.11 --custom-compile-command "make lock" $(ARGS)); \
+	  "$${compile[@]}" --output-file requirements.lock requirements.in; \
+	  "$${compile[@]}" --constraints requirements.lock --output-file requirements-dev.lock requirements-dev.in
 
 clean: ## remove what can be made anew; var/ with your data stays | 清理可重建的文件（保留 var/ 数据）
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dbt_project/target dbt_project/logs logs
