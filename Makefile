@@ -14,7 +14,7 @@ export PYTHONUTF8 := 1
 # A user's own PYTHONPATH or virtual environment must not reach into this one.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help install install-dev demo run up down templates office remind trace reader apprenticeship test corpus messes fuzz lint bench docs psql env lock clean
+.PHONY: help install install-dev demo run up down templates office remind trace reader apprenticeship test corpus messes fuzz lint sbom bench docs psql env lock clean
 
 help: ## this list | 列出全部命令
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {split($$2, text, " [|] "); printf "  make %-14s %s\n                      %s\n", $$1, text[1], text[2]}' Makefile
@@ -75,11 +75,16 @@ messes: install-dev ## random combinations of them (EXAMPLES=20000) | 随机组�
 fuzz: install-dev ## mutated workbooks through the reader (COUNT=10000) | 变异文件测试
 	@$(BIN)/python -m tests.corpus.fuzz --count $(or $(COUNT),10000)
 
-lint: install-dev ## ruff, mypy and sqlfluff | 代码规范检查
+lint: install-dev ## ruff, mypy, sqlfluff; known vulnerabilities and secrets | 代码规范、依赖漏洞与密钥检查
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy include dags plugins
 	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
+	@$(BIN)/python .ci/checks/scan_secrets.py
+	@$(BIN)/python .ci/checks/audit_packages.py
+
+sbom: install-dev ## software bill of materials of the production image (CycloneDX) and its licences | 生成软件物料清单和许可证汇总
+	@$(BIN)/python .ci/checks/bill_of_materials.py
 
 bench: install-dev ## reading against the bare reader; building month 36 against month 1; twenty queries; every report of a month | 测量读取、建库、查询、出报告速度
 	@$(BIN)/python -m tests.bench.bench_reading
