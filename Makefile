@@ -64,6 +64,7 @@ apprenticeship: install ## the half-yearly apprenticeship return: PERIOD=2026-05
 # Two processes, a file of tests to each in turn: each has its own embedded PostgreSQL and state folder.
 test: install-dev ## every test: unit, DAGs, dbt, integration (ARGS="-k name") | 运行全部测试
 	@.ci/browser
+	@.ci/postgresql
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations=5 $(ARGS)
 
 compose-test: install-dev ## docker-compose.yaml brought up for real, a worker killed (ARGS="--rounds 20") | 实际启动生产形态并验证
@@ -103,6 +104,9 @@ psql: install ## a SQL shell on the warehouse | 打开数据库命令行
 
 env: ## random secrets for docker-compose into .env | 为 docker-compose 生成随机密钥
 	@python=$${PYTHON:-python3}; [ -x $(BIN)/python ] && python=$(BIN)/python; "$$python" -m include.warehouse.env
+
+certificates: install ## a certificate for PostgreSQL, or the next one (ARGS="--name db.example.cn") | 生成或更换数据库证书
+	@$(BIN)/python -m include.warehouse.certificates $(ARGS)
 
 # Pins that still fit stay; ARGS=--upgrade takes the newest of everything, ARGS="--upgrade-package name" of one.
 lock: install-dev ## both lock files anew from requirements.in and requirements-dev.in (ARGS=--upgrade) | 更新依赖锁定清单

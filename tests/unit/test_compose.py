@@ -238,3 +238,33 @@ def test_secrets_are_random_private_and_never_overwritten(tmp_path: Path) -> Non
     with pytest.raises(EnvFileExistsError, match="move the file away first"):
         write_env(first)
     assert first.read_text() == before
+
+
+# --------------------------------------------------------------------------------------------------------------- TLS
+
+
+@pytest.fixture(scope="module")
+def with_tls() -> dict[str, Any]:
+    text = (PROJECT_ROOT / "docker-compose.tls.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)["services"]
+
+
+def test_with_tls_every_client_of_postgres_checks_its_certificate(with_tls: dict[str, Any]) -> None:
+    assert set(with_tls) == SERVICES - {"redis"}
+    for name in AIRFLOW:
+        assert with_tls[name]["environment"] == {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": "/tls/ca.crt"}, name
+        assert with_tls[name]["volumes"] == ["${TLS_FOLDER:-./var/tls}/ca.crt:/tls/ca.crt:ro"], name
+
+
+def test_with_tls_postgres_is_as_without_and_lets_nobody_in_unencrypted(
+    services: dict[str, Any], with_tls: dict[str, Any]
+) -> None:
+    before, after = services["postgres"]["command"], with_tls["postgres"]["command"]
+    assert after[: len(before)] == before
+    assert {"ssl=on", "ssl_min_protocol_version=TLSv1.3", "hba_file=/run/tls/pg_hba.conf"} <= set(after)
+    script = with_tls["postgres"]["entrypoint"][2]
+    access = script.partition("<<ACCESS\n")[2].partition("ACCESS\n")[0]
+    assert [line.split()[0] for line in access.splitlines()] == ["local", "hostssl"]
+    assert "trust" not in access
+    # The authority's key is nobody's business here.
+    assert "ca.key" not in str(with_tls)
