@@ -164,7 +164,8 @@ def test_executor_sign_in_and_separate_databases(services: dict[str, Any]) -> No
     for name in AIRFLOW:
         environment = services[name]["environment"]
         assert environment["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
-        assert environment["AIRFLOW__CORE__AUTH_MANAGER"].endswith(".FabAuthManager")
+        assert environment["AIRFLOW__CORE__AUTH_MANAGER"] == "deploy.sign_in.FabAuthManager"
+        assert environment["AIRFLOW__FAB__CONFIG_FILE"] == "/opt/labour/deploy/webserver_config.py"
         assert environment["WAREHOUSE_URL"].endswith("@postgres:5432/labour")
         assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].endswith("@postgres:5432/airflow")
         assert environment["TZ"] == "Asia/Shanghai"
@@ -173,7 +174,8 @@ def test_executor_sign_in_and_separate_databases(services: dict[str, Any]) -> No
 def test_the_locked_packages_make_up_a_working_executor_and_sign_in() -> None:
     # A version of celery that the provider cannot work with shows in nothing else before a worker starts.
     from airflow.providers.celery.executors.celery_executor import CeleryExecutor
-    from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
+
+    from deploy.sign_in import FabAuthManager
 
     assert [CeleryExecutor.__name__, FabAuthManager.__name__] == ["CeleryExecutor", "FabAuthManager"]
 
