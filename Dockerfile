@@ -23,6 +23,7 @@ ENV PATH=/opt/labour/.venv/bin:$PATH \
     PYTHONPATH=/opt/labour
 
 COPY dags dags
+COPY deploy deploy
 COPY dbt_project dbt_project
 COPY expectations expectations
 COPY include include

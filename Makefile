@@ -14,7 +14,7 @@ export PYTHONUTF8 := 1
 # A user's own PYTHONPATH or virtual environment must not reach into this one.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help install install-dev demo run up down templates office remind trace reader apprenticeship test compose-test corpus messes fuzz lint bench docs psql env lock clean
+.PHONY: help install install-dev demo run up down templates office remind trace reader apprenticeship test compose-test corpus messes fuzz lint sbom bench docs psql env certificates lock clean
 
 help: ## this list | 列出全部命令
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {split($$2, text, " [|] "); printf "  make %-14s %s\n                      %s\n", $$1, text[1], text[2]}' Makefile
@@ -64,6 +64,7 @@ apprenticeship: install ## the half-yearly apprenticeship return: PERIOD=2026-05
 # Two processes, a file of tests to each in turn: each has its own embedded PostgreSQL and state folder.
 test: install-dev ## every test: unit, DAGs, dbt, integration (ARGS="-k name") | 运行全部测试
 	@.ci/browser
+	@.ci/postgresql
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations=5 $(ARGS)
 
 compose-test: install-dev ## docker-compose.yaml brought up for real, a worker killed (ARGS="--rounds 20") | 实际启动生产形态并验证
@@ -78,11 +79,16 @@ messes: install-dev ## random combinations of them (EXAMPLES=20000) | 随机组�
 fuzz: install-dev ## mutated workbooks through the reader (COUNT=10000) | 变异文件测试
 	@$(BIN)/python -m tests.corpus.fuzz --count $(or $(COUNT),10000)
 
-lint: install-dev ## ruff, mypy and sqlfluff | 代码规范检查
+lint: install-dev ## ruff, mypy, sqlfluff; known vulnerabilities and secrets | 代码规范、依赖漏洞与密钥检查
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy include dags plugins
 	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
+	@$(BIN)/python .ci/checks/scan_secrets.py
+	@$(BIN)/python .ci/checks/audit_packages.py
+
+sbom: install-dev ## software bill of materials of the production image (CycloneDX) and its licences | 生成软件物料清单和许可证汇总
+	@$(BIN)/python .ci/checks/bill_of_materials.py
 
 bench: install-dev ## reading against the bare reader; building month 36 against month 1; twenty queries; every report of a month | 测量读取、建库、查询、出报告速度
 	@$(BIN)/python -m tests.bench.bench_reading
@@ -98,6 +104,9 @@ psql: install ## a SQL shell on the warehouse | 打开数据库命令行
 
 env: ## random secrets for docker-compose into .env | 为 docker-compose 生成随机密钥
 	@python=$${PYTHON:-python3}; [ -x $(BIN)/python ] && python=$(BIN)/python; "$$python" -m include.warehouse.env
+
+certificates: install ## a certificate for PostgreSQL, or the next one (ARGS="--name db.example.cn") | 生成或更换数据库证书
+	@$(BIN)/python -m include.warehouse.certificates $(ARGS)
 
 # Pins that still fit stay; ARGS=--upgrade takes the newest of everything, ARGS="--upgrade-package name" of one.
 lock: install-dev ## both lock files anew from requirements.in and requirements-dev.in (ARGS=--upgrade) | 更新依赖锁定清单

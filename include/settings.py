@@ -26,6 +26,8 @@ class Settings:
         drafts: where rendered reports wait until they are approved (``DRAFTS_DIR``, under ``var`` unless set).
         warehouse_url: ``WAREHOUSE_URL`` (``postgresql://user:password@host:port/database``) or ``None``: then the
             embedded PostgreSQL under ``var/postgres`` is used.
+        postgres_programs: folder of PostgreSQL's client programs (``POSTGRES_PROGRAMS``), or ``None``: those that come
+            with the embedded server, which speak no TLS.
         reporters_file: CSV of who must report (``REPORTERS_FILE``).
         reporting_file: YAML of due days and thresholds (``REPORTING_FILE``).
         thresholds_override: YAML of thresholds of the rules that differ here (``THRESHOLDS_FILE``), or ``None``.
@@ -60,6 +62,7 @@ class Settings:
     webhook_style: str = "standard"
     drafts: Path = PROJECT_ROOT / "var" / "drafts"
     needs_approval: bool = False
+    postgres_programs: Path | None = None
     dbt_project: Path = PROJECT_ROOT / "dbt_project"
     expectations: Path = PROJECT_ROOT / "expectations"
 
@@ -86,6 +89,7 @@ def get_settings() -> Settings:
     config = PROJECT_ROOT / "include" / "config"
     override = os.environ.get("THRESHOLDS_FILE")
     read_workers = os.environ.get("READ_WORKERS")
+    programs = os.environ.get("POSTGRES_PROGRAMS")
     return Settings(
         var=var,
         inbox=_path("INBOX_DIR", var / "inbox"),
@@ -104,6 +108,7 @@ def get_settings() -> Settings:
         webhook_style=os.environ.get("WEBHOOK_STYLE") or "standard",
         drafts=_path("DRAFTS_DIR", var / "drafts"),
         needs_approval=_is_on("REPORT_APPROVAL"),
+        postgres_programs=Path(programs).expanduser().resolve() if programs else None,
         limits_file=_path("LIMITS_FILE", config / "limits.yaml"),
         read_workers=max(int(read_workers), 1) if read_workers else None,
     )

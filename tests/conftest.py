@@ -40,6 +40,7 @@ _LEADING_ELSEWHERE = (
     "CONTACTS_FILE", "SMTP_URL", "MAIL_FROM", "WEBHOOK_URL", "WEBHOOK_SECRET", "WEBHOOK_STYLE",
     "DRAFTS_DIR", "REPORT_APPROVAL",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
+    "PGSSLMODE", "PGSSLROOTCERT", "POSTGRES_PROGRAMS",
 )  # fmt: skip
 
 # Not one of pytest's folders: those are closed to others, and the server's user must be able to reach it.

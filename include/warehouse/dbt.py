@@ -262,8 +262,12 @@ def connection_environment(url: str) -> dict[str, str]:
     """The variables ``profiles.yml`` reads, from a libpq URL; a socket folder stands where a host may stand."""
     parameters = conninfo_to_dict(url)
     names = {"host": "DBT_HOST", "port": "DBT_PORT", "user": "DBT_USER", "password": "DBT_PASSWORD",
-             "dbname": "DBT_DBNAME", "sslmode": "DBT_SSLMODE", "sslrootcert": "PGSSLROOTCERT"}  # fmt: skip
+             "dbname": "DBT_DBNAME", "sslmode": "DBT_SSLMODE", "sslrootcert": "PGSSLROOTCERT",
+             "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}  # fmt: skip
     environment = {"DBT_HOST": "localhost", "DBT_PORT": "5432", "DBT_PASSWORD": ""}
+    # The profile names a mode, which would win over the one set for the whole installation.
+    if os.environ.get("PGSSLMODE"):
+        environment["DBT_SSLMODE"] = os.environ["PGSSLMODE"]
     environment |= {names[key]: str(value) for key, value in parameters.items() if key in names and value is not None}
     return environment
 
