@@ -149,10 +149,12 @@ def start(owner: str) -> Running:
         url = f"http://{HOST}:{port}"
         environment = environment_of(place, url=url, port=port)
         # Nothing may go on by itself where an interrupted run stopped: the driver decides in which order.
-        driven = [] if owner == "up" else ["--parent", str(os.getpid()), "--paused"]
+        words = [] if owner == "up" else ["--parent", str(os.getpid()), "--paused"]
+        if not os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"):
+            words.append("--postgres")
         with place.log_of("supervisor").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "include.operate.supervisor", *driven],
+                [sys.executable, "-m", "include.operate.supervisor", *words],
                 cwd=PROJECT_ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -237,13 +237,16 @@ def prepare(period: str) -> bool:
         return True
 
 
-def run_unit_tests(period: str) -> tuple[NodeResult, ...]:
+def run_unit_tests(period: str, *names: str) -> tuple[NodeResult, ...]:
     """Run dbt's unit tests against a prepared warehouse in which one period has been built.
+
+    Args:
+        names: run these alone.
 
     Raises:
         MartBuildFailed: a unit test failed.
     """
-    nodes = _dbt(period, "test", "--select", "test_type:unit")
+    nodes = _dbt(period, "test", "--select", *(names or ("test_type:unit",)))
     return _checked(period, nodes)
 
 
