@@ -124,18 +124,33 @@ def _prepare_once(url: str, shared: Path) -> None:
             shutil.copyfile(ours, parsed)
             fresh.rename(dump)
             return
-    restore_prepared(url)
+    _restore(url, dump)
     if not ours.exists():
         ours.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(parsed, ours)
 
 
-def restore_prepared(url: str) -> None:
-    """Fill an empty database, of whatever server, with what :func:`_prepare_once` has dumped."""
+def prepared_dump() -> Path:
+    """A prepared warehouse as a file, for :func:`restore_prepared`."""
+    _prepared_template()
+    return Path(os.environ[SHARED_FOLDER]) / "prepared.dump"
+
+
+def restore_prepared(dump: Path) -> None:
+    """Make the warehouse that settings lead to, on the embedded server, anew from the dump."""
+    embedded.start()
+    _drop(embedded.WAREHOUSE_DATABASE)
+    with psycopg.connect(embedded.url("postgres"), autocommit=True) as admin:
+        admin.execute(
+            sql.SQL("create database {} template template0").format(sql.Identifier(embedded.WAREHOUSE_DATABASE))
+        )
+    _restore(embedded.url(), dump)
+
+
+def _restore(url: str, dump: Path) -> None:
     # Roles belong to the server: migrating makes them, and what it makes inside the database is replaced.
     with psycopg.connect(url) as conn:
         migrate(conn)
-    dump = Path(os.environ[SHARED_FOLDER]) / "prepared.dump"
     _run_program("pg_restore", "--clean", "--if-exists", "--exit-on-error", f"--dbname={url}", str(dump))
 
 

@@ -37,7 +37,8 @@ _FAILED = frozenset({"error", "fail", "runtime error"})
 # What the server says about a cause that passes by itself; the same build may simply be run again.
 _PASSING = ("deadlock detected", "could not serialize", "terminating connection", "server closed the connection",
             "connection refused", "could not connect", "starting up", "shutting down", "too many clients",
-            "canceling statement due to lock timeout")  # fmt: skip
+            "recovery mode", "not yet accepting connections", "connection reset", "connection already closed",
+            "eof detected", "canceling statement due to lock timeout")  # fmt: skip
 _LOCK = "labour_reporting.dbt_build"
 # A build of everything monthly always holds it; a build of a selection seldom does.
 _LANDMARK = "model.labour_reporting.mart_labour_shortage_summary"
@@ -145,6 +146,10 @@ class MartBuildInterrupted(MartBuildFailed):
 
 class DbtNotRunError(RuntimeError):
     """dbt ended before it ran any node: the project does not parse, or the warehouse cannot be reached."""
+
+
+class DbtInterrupted(DbtNotRunError):
+    """The warehouse was away or going just then: the DAGs try the same build again."""
 
 
 @contextmanager
@@ -406,7 +411,7 @@ def _dbt(period: str, *arguments: str) -> tuple[NodeResult, ...]:
         if (target / parsed.name).exists():
             shutil.copyfile(target / parsed.name, parsed)
     if not results.exists():
-        raise DbtNotRunError(
+        raise (DbtInterrupted if _is_passing(output) else DbtNotRunError)(
             f"dbt {verb} of {period} ended before any node ran. Check that the warehouse is up and that the project "
             f"parses (log: {_shown(_log())}). Last lines:\n{_tail(output)}"
         )
