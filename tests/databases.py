@@ -103,7 +103,7 @@ def _prepare(url: str) -> None:
     with warehouse_at(url):
         with connect() as conn:
             migrate(conn)
-        prepare("2026-01")
+        assert prepare("2026-01") is True
 
 
 def _prepare_once(url: str, shared: Path) -> None:
