@@ -279,8 +279,9 @@ def environment_of(place: Home, *, url: str, port: int) -> dict[str, str]:
         ("dag_processor", "parsing_processes"): 1,
         ("scheduler", "scheduler_idle_sleep_time"): 0.25,
         ("scheduler", "enable_health_check"): False,
-        # A task whose process was killed is noticed after half a minute, not after five.
-        ("scheduler", "task_instance_heartbeat_timeout"): 30,
+        # A killed process is noticed by its worker, a killed worker by the supervisor. This is for what hangs, and must
+        # not take a task for dead that only waits its turn on a machine with too much to do.
+        ("scheduler", "task_instance_heartbeat_timeout"): 120,
         ("scheduler", "task_instance_heartbeat_timeout_detection_interval"): 5,
         ("scheduler", "orphaned_tasks_check_interval"): 30,
         ("usage_data_collection", "enabled"): False,
