@@ -14,7 +14,7 @@ export PYTHONUTF8 := 1
 # A user's own PYTHONPATH or virtual environment must not reach into this one.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help install install-dev demo run up down templates office remind trace reader apprenticeship test compose-test corpus messes fuzz lint sbom bench docs psql env certificates lock clean
+.PHONY: help install install-dev demo run up down templates office remind trace reader apprenticeship test compose-test corpus messes fuzz lint sbom bench docs psql env certificates lock clean endurance
 
 help: ## this list | 列出全部命令
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {split($$2, text, " [|] "); printf "  make %-14s %s\n                      %s\n", $$1, text[1], text[2]}' Makefile
@@ -89,6 +89,9 @@ lint: install-dev ## ruff, mypy, sqlfluff; known vulnerabilities and secrets | �
 
 sbom: install-dev ## software bill of materials of the production image (CycloneDX) and its licences | 生成软件物料清单和许可证汇总
 	@$(BIN)/python .ci/checks/bill_of_materials.py
+
+endurance: install-dev ## kill -9 of one process after another while a month runs (ROUNDS=20) | 逐一强杀进程的耐久测试
+	@$(BIN)/python -m tests.endurance.kills --rounds $(or $(ROUNDS),20)
 
 bench: install-dev ## reading against the bare reader; building month 36 against month 1; twenty queries; every report of a month | 测量读取、建库、查询、出报告速度
 	@$(BIN)/python -m tests.bench.bench_reading

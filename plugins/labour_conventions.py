@@ -24,6 +24,7 @@ RETRY_ONLY_WHAT_PASSES = ExceptionRetryPolicy(
                 "psycopg.OperationalError",
                 "include.warehouse.connection.WarehouseUnreachableError",
                 "include.warehouse.dbt.MartBuildInterrupted",
+                "include.warehouse.dbt.DbtInterrupted",
                 ConnectionError,
                 TimeoutError,
             ],

@@ -46,6 +46,8 @@ _LEADING_ELSEWHERE = (
 # Not one of pytest's folders: those are closed to others, and the server's user must be able to reach it.
 SESSION_FOLDER = Path(tempfile.mkdtemp(prefix="labour-test-")).resolve()
 SESSION_FOLDER.chmod(0o711)
+# Processes of `pytest -n` are started by one that has read this already, and find its folder here.
+os.environ.setdefault("LABOUR_TEST_SHARED", str(SESSION_FOLDER / "shared"))
 for _name in _LEADING_ELSEWHERE:
     os.environ.pop(_name, None)
 os.environ |= {
@@ -61,6 +63,20 @@ os.environ |= {
 # Random examples, but the same ones in every run: a red test must be red again when it is run alone.
 hypothesis.settings.register_profile("project", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("project")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from tests.scheduling import GroupScheduling
+
+    return GroupScheduling(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # a process of `pytest -n`
+        from tests.scheduling import in_order
+
+        items[:] = in_order(items)
 
 
 def pytest_unconfigure() -> None:
@@ -83,7 +99,9 @@ def warehouse(var_dir: Path) -> str:
     """URL of the session's warehouse: an embedded PostgreSQL of its own, migrated."""
     from include.warehouse.connection import connect, warehouse_url
     from include.warehouse.migrate import migrate
+    from tests.databases import start_server
 
+    start_server()
     with connect() as connection:
         migrate(connection)
     return warehouse_url()

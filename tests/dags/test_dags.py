@@ -89,13 +89,16 @@ def test_data_errors_are_not_retried_and_lost_connections_are(dags: dict[str, An
     from airflow.sdk import RetryAction
 
     from include.warehouse.connection import WarehouseUnreachableError
-    from include.warehouse.dbt import MartBuildFailed, MartBuildInterrupted
+    from include.warehouse.dbt import DbtInterrupted, MartBuildFailed, MartBuildInterrupted
 
     build = ("2026-03", [], 9, Path("dbt.log"))
     for task in dags[dag_id].tasks:
         policy = task.partial_kwargs["retry_policy"] if task.is_mapped else task.retry_policy
         lost = (psycopg.OperationalError(), WarehouseUnreachableError(), ConnectionResetError(), TimeoutError())
-        locked = (psycopg.errors.DeadlockDetected(), psycopg.errors.LockNotAvailable(), MartBuildInterrupted(*build))
+        locked = (
+            psycopg.errors.DeadlockDetected(), psycopg.errors.LockNotAvailable(), MartBuildInterrupted(*build),
+            DbtInterrupted(),
+        )  # fmt: skip
         for passing in (*lost, *locked):
             assert policy.evaluate(passing, 1, 2).action is RetryAction.RETRY
         bug = (KeyError("header"), AssertionError(), MartBuildFailed(*build))
