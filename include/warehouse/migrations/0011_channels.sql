@@ -22,3 +22,8 @@ comment on column intake.channel_state.failures is '连续失败的次数；正�
 comment on column intake.channel_state.error_zh is '最近一次失败的原因；正常为空';
 comment on column intake.channel_state.waiting is '看见了但还没有收取的文件数（还在上传，或读取时变动）';
 grant select on intake.channel_state to auditor;
+
+-- A file that is uploaded with its old time of change did not arrive before the last look that did not see it. So the
+-- time that the channel shows, by which a file is known again, and the time of arrival may differ.
+alter table intake.received_file add column modified_at timestamptz;
+comment on column intake.received_file.modified_at is '渠道显示的文件修改时间，用于识别已登记的文件；与收到时间相同的为空';
