@@ -69,7 +69,7 @@ _CHILD_ENVIRONMENT = {
 }
 #: What a job has no use for, and a file that takes over its reader must not find there.
 _SECRET_NAMES = ("WAREHOUSE_URL", "SMTP_URL", "PERSON_HASH_KEY")
-_SECRET_PARTS = ("AIRFLOW__", "PASSWORD", "SECRET", "TOKEN")
+_SECRET_PARTS = ("AIRFLOW__", "CHANNEL_", "PASSWORD", "SECRET", "TOKEN")
 _PR_SET_PDEATHSIG = 1
 
 
