@@ -64,6 +64,7 @@ apprenticeship: install ## the half-yearly apprenticeship return: PERIOD=2026-05
 # Two processes, a file of tests to each in turn: each has its own embedded PostgreSQL and state folder.
 test: install-dev ## every test: unit, DAGs, dbt, integration (ARGS="-k name") | 运行全部测试
 	@.ci/browser
+	@.ci/servers
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations=5 $(ARGS)
 
 corpus: install-dev ## every way a workbook goes wrong, expected against actual | 报表疑难样本逐一核对

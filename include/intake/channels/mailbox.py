@@ -22,7 +22,7 @@ from email.utils import getaddresses
 from pathlib import Path
 from typing import Literal
 
-from imapclient import IMAPClient
+from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import CapabilityError, IMAPClientError, LoginError
 
 from include.intake.calendar import SHANGHAI
@@ -52,7 +52,7 @@ UNVERIFIED = "未通过验证的发件人"
 _PLACE = re.compile(r"([^/]+)/(\d{10})-(\d{10})-(\d+)of(\d+)/")
 _HEADERS = "BODY.PEEK[HEADER.FIELDS (FROM AUTHENTICATION-RESULTS)]"
 _ASKED_AT_ONCE = 500
-_SECONDS = 60.0
+_TIMEOUT = SocketTimeout(connect=15.0, read=60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class Mailbox:
 
     def _connect(self) -> IMAPClient:
         context = ssl.create_default_context(cafile=self._ca_file)
-        client = IMAPClient(self._host, self._port, ssl=self._security == "tls", ssl_context=context, timeout=_SECONDS)
+        client = IMAPClient(self._host, self._port, ssl=self._security == "tls", ssl_context=context, timeout=_TIMEOUT)
         try:
             client.normalise_times = False
             if self._security == "starttls":
@@ -253,6 +253,10 @@ class Mailbox:
             block = next((value for key, value in answer.items() if key.startswith(b"BODY[]")), None) or b""
             raw += block
             if len(block) < BLOCK_BYTES:
+                # Of a mail taken away meanwhile servers give what they like: nothing, or its end missing.
+                self._imap.noop()
+                if not raw or mail.uid not in self._imap.search(["UID", str(mail.uid)]):
+                    raise ChangedWhileRead(f"mail {mail.uid} is gone")
                 return bytes(raw)
         raise ChangedWhileRead(f"mail {mail.uid} is longer than the server said")
 
@@ -322,5 +326,6 @@ def _words(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     word = error.args[0] if error.args else ""
-    text = word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word)
+    # the library makes a text of the bytes' own notation of some
+    text = word.decode("utf-8", "replace") if isinstance(word, bytes) else re.sub(r"^b'(.*)'$", r"\1", str(word))
     return " ".join(text.split())[:200] or type(error).__name__

@@ -296,7 +296,8 @@ class S3Folder(RemoteFolder):
             found = self._ask(self._system._find, self.root, detail=True, seconds=LISTING_SECONDS)
         root = self.root.rstrip("/") + "/"
         for path, info in sorted(found.items()):
-            if info["type"] == "file" and not path.endswith("/"):
+            # A prefix ends where its name ends: "inbox" is not "inbox-old".
+            if info["type"] == "file" and path.startswith(root) and not path.endswith("/"):
                 yield _s3_entry(path.removeprefix(root), info)
 
     def _entry(self, path: str) -> Entry:
