@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -37,8 +38,11 @@ class Daemon:
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
+        # Ends with these tests, however they end.
+        setpriv = shutil.which("setpriv")
+        command = [setpriv, "--pdeathsig", "TERM", *self.command] if setpriv else self.command
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(self.command, stdout=output, stderr=output, start_new_session=True)
+            self.process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
         end = time.monotonic() + 30
         while time.monotonic() < end:
             if self.process.poll() is not None:
@@ -100,6 +104,8 @@ def sftp_server(codes: Iterable[str]) -> Iterator[SftpServer]:
     import asyncssh
 
     assert SSHD is not None, "OpenSSH's server is missing: .ci/servers"
+    if IS_ROOT:
+        _sweep()
     # A root folder must be root's alone all the way up, which /tmp is not.
     folder = Path(tempfile.mkdtemp(prefix="labour-sftp-", dir="/srv" if IS_ROOT else None))
     folder.chmod(0o755)
@@ -305,6 +311,14 @@ service imap-login {{
     finally:
         daemon.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Take away the accounts of tests that were killed."""
+    for entry in pwd.getpwall():
+        match = re.fullmatch(r"lab(\d+)-\w+", entry.pw_name)
+        if match and not Path(f"/proc/{match[1]}").exists():
+            subprocess.run(["userdel", "--force", entry.pw_name], check=False, capture_output=True)
 
 
 def _run(*command: str) -> None:
