@@ -65,6 +65,7 @@ apprenticeship: install ## the half-yearly apprenticeship return: PERIOD=2026-05
 test: install-dev ## every test: unit, DAGs, dbt, integration (ARGS="-k name") | 运行全部测试
 	@.ci/browser
 	@.ci/postgresql
+	@.ci/servers
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations=5 $(ARGS)
 
 compose-test: install-dev ## docker-compose.yaml brought up for real, a worker killed (ARGS="--rounds 20") | 实际启动生产形态并验证

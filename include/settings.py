@@ -40,6 +40,7 @@ class Settings:
             (``WEBHOOK_URL``, ``WEBHOOK_SECRET``); without the first none is called.
         webhook_style: what the web address understands (``WEBHOOK_STYLE``): ``standard`` (Standard Webhooks),
             ``wecom`` (企业微信群机器人) or ``dingtalk`` (钉钉群机器人).
+        channels_file: YAML of the channels that files come from (``CHANNELS_FILE``).
         needs_approval: a person approves each report before it is released (``REPORT_APPROVAL=on``; ``off`` without).
     """
 
@@ -61,6 +62,7 @@ class Settings:
     webhook_secret: str | None = field(default=None, repr=False)
     webhook_style: str = "standard"
     drafts: Path = PROJECT_ROOT / "var" / "drafts"
+    channels_file: Path = PROJECT_ROOT / "include" / "config" / "channels.yaml"
     needs_approval: bool = False
     postgres_programs: Path | None = None
     dbt_project: Path = PROJECT_ROOT / "dbt_project"
@@ -70,6 +72,11 @@ class Settings:
 def _path(name: str, default: Path) -> Path:
     value = os.environ.get(name)
     return Path(value).expanduser().resolve() if value else default
+
+
+def environment_secret(name: str) -> str | None:
+    """The value of a variable that a configuration file names, where a secret may not stand in the file itself."""
+    return os.environ.get(name) or None
 
 
 def _is_on(name: str) -> bool:
@@ -107,6 +114,7 @@ def get_settings() -> Settings:
         webhook_secret=os.environ.get("WEBHOOK_SECRET") or None,
         webhook_style=os.environ.get("WEBHOOK_STYLE") or "standard",
         drafts=_path("DRAFTS_DIR", var / "drafts"),
+        channels_file=_path("CHANNELS_FILE", config / "channels.yaml"),
         needs_approval=_is_on("REPORT_APPROVAL"),
         postgres_programs=Path(programs).expanduser().resolve() if programs else None,
         limits_file=_path("LIMITS_FILE", config / "limits.yaml"),
