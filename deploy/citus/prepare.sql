@@ -54,7 +54,44 @@ begin
             and county.attnum <> all (held.conkey)
     loop
         execute format('alter table %s drop constraint %I', key.relation, key.conname);
-        execute format('alter table %s add constraint %I %s (%s, county_code)', key.relation, key.conname, key.kind, key.columns);
+        execute format(
+            'alter table %s add constraint %I %s (%s, county_code)', key.relation, key.conname, key.kind, key.columns
+        );
     end loop;
 end
 $keys$;
+
+-- The same for unique indexes that are no constraint (dbt's `indexes`).
+do $indexes$
+declare
+    held record;
+begin
+    for held in
+        select
+            index.indexrelid::regclass as name, named.relname, index.indrelid::regclass as relation,
+            (
+                select string_agg(quote_ident(attribute.attname), ', ' order by place.ordinality)
+                from unnest(index.indkey) with ordinality as place (attnum, ordinality)
+                inner join pg_attribute as attribute
+                    on attribute.attrelid = index.indrelid and place.attnum = attribute.attnum
+            ) as columns
+        from pg_index as index
+        inner join pg_class as named on index.indexrelid = named.oid
+        inner join pg_class as relation on index.indrelid = relation.oid
+        inner join pg_attribute as county
+            on relation.oid = county.attrelid and county.attname = 'county_code' and not county.attisdropped
+        where
+            index.indisunique
+            and not relation.relispartition
+            and county.attnum <> all (index.indkey)
+            and not exists (select from pg_constraint as of where of.conindid = index.indexrelid)
+            and (
+                relation.relnamespace in ('raw'::regnamespace, 'restricted'::regnamespace, 'marts'::regnamespace)
+                or relation.oid = 'intermediate.int_subsidy_ledger'::regclass
+            )
+    loop
+        execute format('drop index %s', held.name);
+        execute format('create unique index %I on %s (%s, county_code)', held.relname, held.relation, held.columns);
+    end loop;
+end
+$indexes$;
