@@ -24,6 +24,8 @@ class Settings:
         inbox, landing, outbox, work: the folders of the flow, under ``var`` unless set one by one
             (``INBOX_DIR``, ``LANDING_DIR``, ``OUTBOX_DIR``, ``WORK_DIR``).
         drafts: where rendered reports wait until they are approved (``DRAFTS_DIR``, under ``var`` unless set).
+        backup: where backups are kept, one folder each (``BACKUP_DIR``, under ``var`` unless set).
+        retention_file: YAML of how long what is kept (``RETENTION_FILE``).
         warehouse_url: ``WAREHOUSE_URL`` (``postgresql://user:password@host:port/database``) or ``None``: then the
             embedded PostgreSQL under ``var/postgres`` is used.
         reporters_file: CSV of who must report (``REPORTERS_FILE``).
@@ -59,6 +61,8 @@ class Settings:
     webhook_secret: str | None = field(default=None, repr=False)
     webhook_style: str = "standard"
     drafts: Path = PROJECT_ROOT / "var" / "drafts"
+    backup: Path = PROJECT_ROOT / "var" / "backup"
+    retention_file: Path = PROJECT_ROOT / "include" / "config" / "retention.yaml"
     needs_approval: bool = False
     dbt_project: Path = PROJECT_ROOT / "dbt_project"
     expectations: Path = PROJECT_ROOT / "expectations"
@@ -103,6 +107,8 @@ def get_settings() -> Settings:
         webhook_secret=os.environ.get("WEBHOOK_SECRET") or None,
         webhook_style=os.environ.get("WEBHOOK_STYLE") or "standard",
         drafts=_path("DRAFTS_DIR", var / "drafts"),
+        backup=_path("BACKUP_DIR", var / "backup"),
+        retention_file=_path("RETENTION_FILE", config / "retention.yaml"),
         needs_approval=_is_on("REPORT_APPROVAL"),
         limits_file=_path("LIMITS_FILE", config / "limits.yaml"),
         read_workers=max(int(read_workers), 1) if read_workers else None,
