@@ -25,6 +25,7 @@ class Settings:
             (``INBOX_DIR``, ``LANDING_DIR``, ``OUTBOX_DIR``, ``WORK_DIR``).
         drafts: where rendered reports wait until they are approved (``DRAFTS_DIR``, under ``var`` unless set).
         backup: where backups are kept, one folder each (``BACKUP_DIR``, under ``var`` unless set).
+        logs: Airflow's logs (``AIRFLOW__LOGGING__BASE_LOG_FOLDER``, under ``var`` unless set).
         retention_file: YAML of how long what is kept (``RETENTION_FILE``).
         warehouse_url: ``WAREHOUSE_URL`` (``postgresql://user:password@host:port/database``) or ``None``: then the
             embedded PostgreSQL under ``var/postgres`` is used.
@@ -62,6 +63,7 @@ class Settings:
     webhook_style: str = "standard"
     drafts: Path = PROJECT_ROOT / "var" / "drafts"
     backup: Path = PROJECT_ROOT / "var" / "backup"
+    logs: Path = PROJECT_ROOT / "var" / "airflow" / "logs"
     retention_file: Path = PROJECT_ROOT / "include" / "config" / "retention.yaml"
     needs_approval: bool = False
     dbt_project: Path = PROJECT_ROOT / "dbt_project"
@@ -108,6 +110,7 @@ def get_settings() -> Settings:
         webhook_style=os.environ.get("WEBHOOK_STYLE") or "standard",
         drafts=_path("DRAFTS_DIR", var / "drafts"),
         backup=_path("BACKUP_DIR", var / "backup"),
+        logs=_path("AIRFLOW__LOGGING__BASE_LOG_FOLDER", var / "airflow" / "logs"),
         retention_file=_path("RETENTION_FILE", config / "retention.yaml"),
         needs_approval=_is_on("REPORT_APPROVAL"),
         limits_file=_path("LIMITS_FILE", config / "limits.yaml"),

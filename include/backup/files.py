@@ -32,6 +32,21 @@ def files_under(root: Path) -> Iterator[str]:
             yield entry.name
 
 
+def private_folder(path: Path) -> Path:
+    """Make a folder, and those above it that are missing, for their owner alone."""
+    if not path.is_dir():
+        private_folder(path.parent)
+        path.mkdir(exist_ok=True, mode=0o700)
+    return path
+
+
+def shared_mode() -> int:
+    """The mode that a new file of this process has: who approves a report must be able to open it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
 def copy(source: Path, destination: Path, *, mode: int = 0o600) -> FileEntry:
     """Copy a file, its times included, into a new one; on the disk when this returns.
 

@@ -22,7 +22,7 @@ from psycopg.rows import tuple_row
 
 from include.backup.checking import check
 from include.backup.content import differences, is_empty, state_of
-from include.backup.files import copy, files_under, is_full, megabytes, require_space
+from include.backup.files import copy, files_under, is_full, megabytes, private_folder, require_space, shared_mode
 from include.backup.logins import restore_database_privileges, restore_groups, restore_logins
 from include.backup.manifest import (
     AIRFLOW_DUMP,
@@ -292,7 +292,8 @@ def _move_aside(manifest: Manifest, say: Say) -> None:
 
 def _restore_tree(folder: Path, manifest: Manifest, tree: str, say: Say) -> None:
     root, written = _root(tree), 0
-    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    is_private = tree == "landing"
+    root.mkdir(parents=True, exist_ok=True)
     for leftover in root.rglob(".restoring-*"):
         leftover.unlink()
     paths = _of_tree(manifest, tree)
@@ -300,9 +301,9 @@ def _restore_tree(folder: Path, manifest: Manifest, tree: str, say: Say) -> None
         target = root / path.partition("/")[2]
         if target.is_file() and sha256_of_file(target) == manifest.files[path].sha256:
             continue
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(target.parent) if is_private else target.parent.mkdir(parents=True, exist_ok=True)
         fresh = target.with_name(f".restoring-{target.name}")
-        copy(folder / path, fresh, mode=0o400 if tree == "landing" else 0o600)
+        copy(folder / path, fresh, mode=0o400 if is_private else shared_mode())
         os.replace(fresh, target)
         written += 1
     say(f"{tree}: {written} files restored, {len(paths) - written} there already")

@@ -22,7 +22,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from include.backup.content import state_of
-from include.backup.files import Earlier, copy, files_under, is_full, megabytes, require_space
+from include.backup.files import Earlier, copy, files_under, is_full, megabytes, private_folder, require_space
 from include.backup.logins import saved_logins
 from include.backup.manifest import (
     AIRFLOW_DUMP,
@@ -73,8 +73,8 @@ def save(destination: Path | None = None, *, env_file: bytes | None = None, say:
     if target.exists():
         raise BackupError(f"{target} exists already: name a folder that does not (DEST=folder)")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _one_at_a_time(target.parent), alone(STORAGE_LOCK):
+        private_folder(target.parent)
+        with one_at_a_time(target.parent), alone(STORAGE_LOCK):
             for leftover in target.parent.glob(f".*{PARTIAL}"):
                 say(f"removing {leftover.name}, left by a backup that was interrupted")
                 shutil.rmtree(leftover)
@@ -103,7 +103,7 @@ def _fill(folder: Path, earlier: Earlier | None, env_file: bytes | None, say: Sa
     files: dict[str, FileEntry] = {}
     for name, data in {**secret_files(env_file), f"{SECRETS}/environment.json": essential_environment()}.items():
         path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(path.parent)
         write_private(path, data)
     with connect(row_factory=tuple_row) as conn:
         conn.execute("set transaction isolation level repeatable read, read only")
@@ -121,8 +121,8 @@ def _fill(folder: Path, earlier: Earlier | None, env_file: bytes | None, say: Sa
     require_space(folder, landing_bytes)
     for tree in TREES:
         _copy_tree(getattr(settings, tree), folder, tree, earlier, files, say)
-    notes = _checked_ledger(ledger, files, settings.landing)
-    notes += [f"login {one['name']} comes back without its password" for one in logins["logins"] if not one["verifier"]]
+    _require_originals(ledger, files, settings.landing)
+    notes = [f"login {one['name']} comes back without its password" for one in logins["logins"] if not one["verifier"]]
     for name in files_under(folder):
         if name not in files:
             path = folder / name
@@ -185,14 +185,13 @@ def _ledger(conn: psycopg.Connection[Any]) -> dict[str, int]:
     return dict(rows.fetchall())
 
 
-def _checked_ledger(ledger: Mapping[str, int], files: Mapping[str, FileEntry], landing: Path) -> list[str]:
+def _require_originals(ledger: Mapping[str, int], files: Mapping[str, FileEntry], landing: Path) -> None:
     missing = [sha256 for sha256 in ledger if f"landing/{sha256[:2]}/{sha256}" not in files]
     if missing:
         raise BackupError(
             f"the ledger names {len(missing)} files that the landing store {landing} lacks, the first {missing[0]}: "
             f"set LANDING_DIR to the store of this warehouse, or bring them back from an earlier backup, then again"
         )
-    return []
 
 
 def _holds(earlier: Earlier, sha256: str) -> bool:
@@ -207,7 +206,7 @@ def _copy_tree(
     for below in files_under(root):
         path = f"{tree}/{below}"
         destination = folder / path
-        destination.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(destination.parent)
         entry = _saved(root / below, path, destination, earlier, is_landing=tree == "landing")
         if entry is None:
             continue
@@ -265,7 +264,7 @@ def _one(conn: psycopg.Connection[Any], query: str) -> Any:
 
 
 @contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
+def one_at_a_time(folder: Path) -> Iterator[None]:
     """The lock of a folder of backups; the operating system frees it when the holder dies."""
     descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:

@@ -11,6 +11,7 @@ import json
 import os
 from pathlib import Path
 
+from include.backup.files import private_folder
 from include.backup.manifest import SECRETS, BackupError
 from include.settings import PROJECT_ROOT, get_settings
 
@@ -66,7 +67,7 @@ def restore_secrets(backup: Path) -> list[Path]:
     for source, target in _places(backup):
         if target.exists():
             continue
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(target.parent)
         fresh = target.with_name(f".restoring-{target.name}")
         fresh.unlink(missing_ok=True)
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -31,7 +31,8 @@ class LandingStore:
         return self.root / sha256[:2] / sha256
 
     def put(self, source: Path) -> str:
-        """Store a file without holding it in memory, return its checksum. Storing the same bytes again changes nothing.
+        """Store a file without holding it in memory, return its checksum. Storing the same bytes again changes nothing
+        but the time.
 
         The file appears under its name only when complete, so a killed process leaves no half file behind.
 
@@ -50,6 +51,8 @@ class LandingStore:
                 os.fsync(stream.fileno())
             target = self.path_of(digest.hexdigest())
             if target.exists():
+                # Received once more just now: whoever removes what is old must see that.
+                os.utime(target)
                 Path(temporary).unlink()
             else:
                 target.parent.mkdir(exist_ok=True, mode=0o700)
@@ -59,6 +62,10 @@ class LandingStore:
             Path(temporary).unlink(missing_ok=True)
             raise
         return digest.hexdigest()
+
+    def remove(self, sha256: str) -> None:
+        """Remove a file whose time is over; one that is gone already is no error. The record is the caller's."""
+        self.path_of(sha256).unlink(missing_ok=True)
 
     def get(self, sha256: str) -> bytes:
         """The bytes of a checksum; raises :class:`LandingDamaged` when they no longer match it."""
