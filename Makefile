@@ -8,13 +8,13 @@ STARTED := $(shell date +%s)
 BIN := .venv/bin
 
 # Handed over by the environment, so that paths with blanks or Chinese names arrive as they are.
-export PYTHON PERIOD INBOX REPORTER
+export PYTHON PERIOD INBOX REPORTER DEST FROM
 export DO_NOT_TRACK := 1
 export PYTHONUTF8 := 1
 # A user's own PYTHONPATH or virtual environment must not reach into this one.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help install install-dev demo run up down templates office remind trace reader apprenticeship test compose-test corpus messes fuzz lint sbom bench docs psql env certificates lock clean endurance
+.PHONY: help install install-dev demo run up down templates office remind trace reader apprenticeship test compose-test corpus messes fuzz lint sbom bench docs psql env certificates lock clean endurance backup backup-check restore retention
 
 help: ## this list | 列出全部命令
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {split($$2, text, " [|] "); printf "  make %-14s %s\n                      %s\n", $$1, text[1], text[2]}' Makefile
@@ -60,6 +60,20 @@ reader: install ## logins of those who read the warehouse (ARGS="add NAME --role
 apprenticeship: install ## the half-yearly apprenticeship return: PERIOD=2026-05 | 生成企业新型学徒制实施进展情况表和目录
 	@[[ "$${PERIOD:-}" =~ ^[0-9]{4}-(0[1-9]|1[0-2])$$ ]] || { echo "error: name the reporting period: make apprenticeship PERIOD=2026-05 (请指定报告期 PERIOD=年-月)" >&2; exit 2; }
 	@$(BIN)/python -m include.exports.apprenticeship --period "$$PERIOD"
+
+backup: install ## everything into one folder (DEST=folder, default var/backup/<time>) | 备份数据库、原件、月报、账号和密钥
+	@$(BIN)/python -m include.backup save $${DEST:+"$$DEST"} $(ARGS)
+
+backup-check: install ## every checksum of a backup, without restoring (FROM=folder) | 核对一份备份是否完好
+	@[ -n "$${FROM:-}" ] || { echo "error: name the backup: make backup-check FROM=var/backup/<time> (请指定备份文件夹 FROM=路径)" >&2; exit 2; }
+	@$(BIN)/python -m include.backup check "$$FROM"
+
+restore: install ## a backup into an empty place, then compare (FROM=folder) | 恢复到空环境并逐表核对
+	@[ -n "$${FROM:-}" ] || { echo "error: name the backup: make restore FROM=var/backup/<time> (请指定备份文件夹 FROM=路径)" >&2; exit 2; }
+	@$(BIN)/python -m include.backup restore "$$FROM" $(ARGS)
+
+retention: install ## what is kept beyond its time; ARGS=--apply removes it | 列出超过保存期限的内容（--apply 才清除）
+	@$(BIN)/python -m include.retention $(ARGS)
 
 # Two processes, a file of tests to each in turn: each has its own embedded PostgreSQL and state folder.
 test: install-dev ## every test: unit, DAGs, dbt, integration (ARGS="-k name") | 运行全部测试

@@ -24,6 +24,9 @@ class Settings:
         inbox, landing, outbox, work: the folders of the flow, under ``var`` unless set one by one
             (``INBOX_DIR``, ``LANDING_DIR``, ``OUTBOX_DIR``, ``WORK_DIR``).
         drafts: where rendered reports wait until they are approved (``DRAFTS_DIR``, under ``var`` unless set).
+        backup: where backups are kept, one folder each (``BACKUP_DIR``, under ``var`` unless set).
+        logs: Airflow's logs (``AIRFLOW__LOGGING__BASE_LOG_FOLDER``, under ``var`` unless set).
+        retention_file: YAML of how long what is kept (``RETENTION_FILE``).
         warehouse_url: ``WAREHOUSE_URL`` (``postgresql://user:password@host:port/database``) or ``None``: then the
             embedded PostgreSQL under ``var/postgres`` is used.
         postgres_programs: folder of PostgreSQL's client programs (``POSTGRES_PROGRAMS``), or ``None``: those that come
@@ -63,6 +66,9 @@ class Settings:
     webhook_style: str = "standard"
     drafts: Path = PROJECT_ROOT / "var" / "drafts"
     channels_file: Path = PROJECT_ROOT / "include" / "config" / "channels.yaml"
+    backup: Path = PROJECT_ROOT / "var" / "backup"
+    logs: Path = PROJECT_ROOT / "var" / "airflow" / "logs"
+    retention_file: Path = PROJECT_ROOT / "include" / "config" / "retention.yaml"
     needs_approval: bool = False
     postgres_programs: Path | None = None
     dbt_project: Path = PROJECT_ROOT / "dbt_project"
@@ -115,6 +121,9 @@ def get_settings() -> Settings:
         webhook_style=os.environ.get("WEBHOOK_STYLE") or "standard",
         drafts=_path("DRAFTS_DIR", var / "drafts"),
         channels_file=_path("CHANNELS_FILE", config / "channels.yaml"),
+        backup=_path("BACKUP_DIR", var / "backup"),
+        logs=_path("AIRFLOW__LOGGING__BASE_LOG_FOLDER", var / "airflow" / "logs"),
+        retention_file=_path("RETENTION_FILE", config / "retention.yaml"),
         needs_approval=_is_on("REPORT_APPROVAL"),
         postgres_programs=Path(programs).expanduser().resolve() if programs else None,
         limits_file=_path("LIMITS_FILE", config / "limits.yaml"),

@@ -43,7 +43,8 @@ class LandingStore:
         return self.root / sha256[:2] / sha256
 
     def put(self, content: Path | Iterable[bytes], *, limit: int | None = None) -> str:
-        """Store a file without holding it in memory, return its checksum. Storing the same bytes again changes nothing.
+        """Store a file without holding it in memory, return its checksum. Storing the same bytes again changes nothing
+        but the time.
 
         The file appears under its name only when complete, so a killed process leaves no half file behind.
 
@@ -82,6 +83,10 @@ class LandingStore:
                 incoming.stream.close()
             incoming.path.unlink(missing_ok=True)
 
+    def remove(self, sha256: str) -> None:
+        """Remove a file whose time is over; one that is gone already is no error. The record is the caller's."""
+        self.path_of(sha256).unlink(missing_ok=True)
+
     def get(self, sha256: str) -> bytes:
         """The bytes of a checksum; raises :class:`LandingDamaged` when they no longer match it."""
         data = self.path_of(sha256).read_bytes()
@@ -106,7 +111,10 @@ class _Incoming:
             self.stream.flush()
             os.fsync(self.stream.fileno())
             self.stream.close()
-            if not target.exists():
+            if target.exists():
+                # Received once more just now: whoever removes what is old must see that.
+                os.utime(target)
+            else:
                 target.parent.mkdir(exist_ok=True, mode=0o700)
                 os.chmod(self.path, 0o400)
                 os.replace(self.path, target)
