@@ -38,6 +38,16 @@ class Settings:
             (``WEBHOOK_URL``, ``WEBHOOK_SECRET``); without the first none is called.
         webhook_style: what the web address understands (``WEBHOOK_STYLE``): ``standard`` (Standard Webhooks),
             ``wecom`` (企业微信群机器人) or ``dingtalk`` (钉钉群机器人).
+        health_override: YAML of thresholds of the health check that differ here (``HEALTH_FILE``), or ``None``.
+        health_mail: mailbox of whoever runs the system, which gets the health digest (``HEALTH_MAIL``).
+        metrics_url: OpenTelemetry collector (OTLP over HTTP) that Airflow's metrics go to (``METRICS_URL``); without it
+            there are none.
+        logs: Airflow's logs (``AIRFLOW__LOGGING__BASE_LOG_FOLDER``, else of the embedded stack).
+        backup_folder: where backups lie, a folder with a ``manifest.json`` each (``BACKUP_DIR``); without it their
+            age is not watched.
+        airflow_url: Airflow's API as the tasks know it (``AIRFLOW__CORE__EXECUTION_API_SERVER_URL``), without path.
+        airflow_user, airflow_password: login by which the health check reads it (``AIRFLOW_HEALTH_USER``,
+            ``AIRFLOW_HEALTH_PASSWORD``); not needed for the embedded stack.
         needs_approval: a person approves each report before it is released (``REPORT_APPROVAL=on``; ``off`` without).
     """
 
@@ -60,6 +70,14 @@ class Settings:
     webhook_style: str = "standard"
     drafts: Path = PROJECT_ROOT / "var" / "drafts"
     needs_approval: bool = False
+    health_override: Path | None = None
+    health_mail: str | None = None
+    metrics_url: str | None = None
+    logs: Path = PROJECT_ROOT / "var" / "airflow" / "logs"
+    backup_folder: Path | None = None
+    airflow_url: str | None = None
+    airflow_user: str = "health"
+    airflow_password: str | None = field(default=None, repr=False)
     dbt_project: Path = PROJECT_ROOT / "dbt_project"
     expectations: Path = PROJECT_ROOT / "expectations"
 
@@ -86,6 +104,9 @@ def get_settings() -> Settings:
     config = PROJECT_ROOT / "include" / "config"
     override = os.environ.get("THRESHOLDS_FILE")
     read_workers = os.environ.get("READ_WORKERS")
+    health_override = os.environ.get("HEALTH_FILE")
+    backup_folder = os.environ.get("BACKUP_DIR")
+    airflow_url = os.environ.get("AIRFLOW__CORE__EXECUTION_API_SERVER_URL")
     return Settings(
         var=var,
         inbox=_path("INBOX_DIR", var / "inbox"),
@@ -106,4 +127,12 @@ def get_settings() -> Settings:
         needs_approval=_is_on("REPORT_APPROVAL"),
         limits_file=_path("LIMITS_FILE", config / "limits.yaml"),
         read_workers=max(int(read_workers), 1) if read_workers else None,
+        health_override=Path(health_override).expanduser().resolve() if health_override else None,
+        health_mail=os.environ.get("HEALTH_MAIL") or None,
+        metrics_url=os.environ.get("METRICS_URL") or None,
+        logs=_path("AIRFLOW__LOGGING__BASE_LOG_FOLDER", var / "airflow" / "logs"),
+        backup_folder=Path(backup_folder).expanduser().resolve() if backup_folder else None,
+        airflow_url=airflow_url.split("/execution")[0] if airflow_url else None,
+        airflow_user=os.environ.get("AIRFLOW_HEALTH_USER") or "health",
+        airflow_password=os.environ.get("AIRFLOW_HEALTH_PASSWORD") or None,
     )
