@@ -105,8 +105,9 @@ def waiting_partitions(scene: Scene) -> Iterator[Problem]:
     assert scene.airflow is not None
     for waiting in scene.airflow.waiting:
         if collecting(waiting.announced_at, scene.now) > span("stuck_minutes"):
-            subject = f"{dag_zh(waiting.dag_id)} {waiting.period}"
-            yield Problem("partition_waiting", subject, "warning", {}, waiting.announced_at)
+            subject = f"{waiting.dag_id} {waiting.period}"
+            facts = {"dag": dag_zh(waiting.dag_id), "period": waiting.period}
+            yield Problem("partition_waiting", subject, "warning", facts, waiting.announced_at)
 
 
 def late_runs(scene: Scene) -> Iterator[Problem]:
@@ -125,19 +126,26 @@ def late_run(
     dag_id: str, run_id: str, period: str | None, since: datetime | None, severity: Any = "critical"
 ) -> Problem:
     """The problem of a run that was not done by its deadline; ``since`` is when it was queued."""
-    facts = {"dag": dag_zh(dag_id), "period": f" {period} " if period else "", "run": run_id}
+    facts = {
+        "dag": dag_zh(dag_id),
+        "dag_id": dag_id,
+        "period": f" {period} " if period else "",
+        "period_en": f"{period} " if period else "",
+        "run": run_id,
+    }
     return Problem("run_late", f"{dag_id} {run_id}", severity, facts, since)
 
 
 def failed_runs(scene: Scene) -> Iterator[Problem]:
     """Runs that ended red and that nobody has cleared."""
     assert scene.airflow is not None
-    by_subject: dict[str, datetime | None] = {}
+    told = set()
     for run in scene.airflow.failed:
-        subject = f"{dag_zh(run.dag_id)} {run.period or f'{run.run_after.astimezone(SHANGHAI):%m-%d %H:%M}'}"
-        by_subject.setdefault(subject, run.ended)
-    for subject, ended in by_subject.items():
-        yield Problem("run_failed", subject, "critical", {}, ended)
+        period = run.period or _shown(run.run_after)
+        subject = f"{run.dag_id} {period}"
+        if subject not in told:
+            told.add(subject)
+            yield Problem("run_failed", subject, "critical", {"dag": dag_zh(run.dag_id), "period": period}, run.ended)
 
 
 def slow_tasks(scene: Scene) -> Iterator[Problem]:
@@ -194,7 +202,7 @@ def files_not_entered(scene: Scene) -> Iterator[Problem]:
     """Files in the inbox that the ledger does not know."""
     inbox = scene.settings.inbox
     if not inbox.is_dir():
-        yield Problem("folder_missing", texts()["folders"]["inbox"], "critical", {"path": inbox})
+        yield Problem("folder_missing", texts()["folders"]["inbox"], "critical", {"path": inbox, "names": "inbox"})
         return
     late = [
         arrival
@@ -300,7 +308,7 @@ def disks(scene: Scene) -> Iterator[Problem]:
         if known is None:
             continue
         device = os.stat(known).st_dev
-        by_device[device].append(texts()["folders"][name])
+        by_device[device].append(name)
         where.setdefault(device, known)
     for device, names in by_device.items():
         usage = shutil.disk_usage(where[device])
@@ -314,8 +322,9 @@ def disks(scene: Scene) -> Iterator[Problem]:
             None,
         )
         if severity is not None:
-            facts = {"free": size_zh(usage.free), "share": f"{share:.0%}"}
-            yield Problem("disk_low", "、".join(names), severity, facts)  # type: ignore[arg-type]
+            facts = {"free": size_zh(usage.free), "share": f"{share:.0%}", "names": ", ".join(names)}
+            subject = "、".join(texts()["folders"][name] for name in names)
+            yield Problem("disk_low", subject, severity, facts)  # type: ignore[arg-type]
 
 
 _RANK = {"critical": "critical", "warning": "warn"}
@@ -326,7 +335,7 @@ def large_folders(scene: Scene) -> Iterator[Problem]:
     for name in ("work", "logs"):
         size = folder_bytes(folders(scene.settings)[name])
         if size > limit(f"{name}_warn_gb") * 2**30:
-            yield Problem("folder_large", texts()["folders"][name], "warning", {"size": size_zh(size)})
+            yield Problem("folder_large", texts()["folders"][name], "warning", {"size": size_zh(size), "names": name})
 
 
 def database_size(scene: Scene) -> Iterator[Problem]:

@@ -58,7 +58,7 @@ def compose(known: Sequence[Known], ended: Sequence[Known], unchecked: Sequence[
     return Letter(
         subject=words["subject"][state].format(counts=counts),
         salutation=words["salutation"],
-        opening=(words["opening"][state].format(number=len(known), news=news) + english,),
+        opening=(words["opening"][state].format(number=len(known), news=news), english),
         facts=tuple(facts),
         sections=tuple(sections),
         closing=tuple(words["closing"]),
@@ -79,30 +79,34 @@ def _table(found: Sequence[Known], now: datetime) -> Table:
         rows.append(
             (
                 f"{mark}{kind['name']['zh']} {kind['name']['en']}",
-                f"{one.message_zh}。 {_sentence(one.message_en)}",
-                _moment(one.started, now),
+                words["since"].format(zh=one.message_zh, en=_sentence(one.message_en), since=_moment(one.started, now)),
                 f"{kind['do']['zh']}。 {_sentence(kind['do']['en'])} docs/{kind['page']}",
             )
         )
-    return Table((columns["what"], columns["message"], columns["since"], columns["todo"]), tuple(rows))
+    return Table((columns["what"], columns["message"], columns["todo"]), tuple(rows))
 
 
 def _ended_table(ended: Sequence[Known], now: datetime) -> Table:
-    columns = texts()["digest"]["ended_columns"]
+    words = texts()["digest"]
     rows = tuple(
         (
             f"{texts()['problems'][one.code]['name']['zh']} {texts()['problems'][one.code]['name']['en']}",
-            f"{one.message_zh}。 {_sentence(one.message_en)}",
-            _moment(one.started, now),
-            _moment(one.ended_at, now) if one.ended_at else "",
+            words["lasted"].format(
+                zh=one.message_zh,
+                en=_sentence(one.message_en),
+                since=_moment(one.started, now),
+                ended=_moment(one.ended_at or now, now),
+            ),
         )
         for one in ended
     )
-    return Table((columns["what"], columns["message"], columns["since"], columns["ended"]), rows)
+    return Table((words["ended_columns"]["what"], words["ended_columns"]["message"]), rows)
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."
+    """A capital in front, unless a name stands there; a full stop at the end."""
+    first = text.split(" ", 1)[0]
+    return (text if "_" in first else text[:1].upper() + text[1:]).rstrip(".") + "."
 
 
 def _moment(moment: datetime, now: datetime) -> str:
