@@ -141,11 +141,13 @@ def failed_runs(scene: Scene) -> Iterator[Problem]:
     assert scene.airflow is not None
     told = set()
     for run in scene.airflow.failed:
-        period = run.period or _shown(run.run_after)
-        subject = f"{run.dag_id} {period}"
-        if subject not in told:
+        # Without a period one problem a DAG: else each of its ticks would be another. This check's own failure is said
+        # by whatever it failed for.
+        subject = f"{run.dag_id} {run.period}" if run.period else run.dag_id
+        if subject not in told and run.dag_id != "check_health":
             told.add(subject)
-            yield Problem("run_failed", subject, "critical", {"dag": dag_zh(run.dag_id), "period": period}, run.ended)
+            facts = {"dag": dag_zh(run.dag_id), "period": run.period or _shown(run.run_after)}
+            yield Problem("run_failed", subject, "critical", facts, run.ended)
 
 
 def slow_tasks(scene: Scene) -> Iterator[Problem]:

@@ -132,16 +132,17 @@ def test_the_letter(world: World) -> None:
     world.problems = (FULL, DOWN)
     check(NOW, AirflowFacts())
     [(text, html)] = rows("select body_text, body_html from intake.health_digest")
-    assert "自动检查发现2个问题，其中新发现2个。Health check: 1 critical, 1 warning, 0 ended." in text
+    assert "自动检查发现2个问题，其中新发现2个。\nHealth check: 1 critical, 1 warning, 0 ended.\n" in text
     # Gravest first.
-    assert (
-        text.index("一、严重")
-        < text.index("渠道 sftp-qinzhou 收不到文件（连续4次）：登录被拒")
-        < text.index("二、注意")
-    )
-    assert "自：11:00" in text
+    order = [
+        "一、严重",
+        "渠道 sftp-qinzhou 收不到文件（连续4次）：登录被拒（自11:00）。",
+        "二、注意",
+        "收件夹所在磁盘只剩9.0 GB",
+    ]
+    assert [text.index(words) for words in order] == sorted(text.index(words) for words in order)
     assert "docs/runbooks/disk-full.md" in text
-    assert "channel sftp-qinzhou cannot be read (4 times in a row)" in html
+    assert "Channel sftp-qinzhou has not answered 4 times in a row." in html
     assert rows("select place from intake.health_digest") == [("运行状况/2026-11/2026-11-25-1400-1",)]
 
 

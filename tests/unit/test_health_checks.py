@@ -159,6 +159,13 @@ def test_failed_runs_one_line_a_month(scene: Scene) -> None:
     facts = AirflowFacts(failed=(failed, dataclasses.replace(failed, run_id="again")))
     found = seen(checks.failed_runs(dataclasses.replace(scene, airflow=facts)))
     assert found == [("run_failed", "build_warehouse 2026-10", "critical")]
+    ticks = tuple(
+        dataclasses.replace(failed, dag_id=dag_id, period=None, run_id=run_id)
+        for dag_id in ("collect_submissions", "check_health")
+        for run_id in ("first", "second")
+    )
+    found = seen(checks.failed_runs(dataclasses.replace(scene, airflow=AirflowFacts(failed=ticks))))
+    assert found == [("run_failed", "collect_submissions", "critical")]
 
 
 @pytest.mark.parametrize(
