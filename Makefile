@@ -14,7 +14,7 @@ export PYTHONUTF8 := 1
 # A user's own PYTHONPATH or virtual environment must not reach into this one.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help install install-dev demo run up down templates office remind trace reader apprenticeship test compose-test corpus messes fuzz lint sbom bench docs psql env certificates lock clean endurance backup backup-check restore retention
+.PHONY: help install install-dev demo run up down templates office remind trace reader apprenticeship test compose-test corpus messes fuzz lint sbom bench docs psql env certificates lock clean endurance backup backup-check restore retention health
 
 help: ## this list | 列出全部命令
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {split($$2, text, " [|] "); printf "  make %-14s %s\n                      %s\n", $$1, text[1], text[2]}' Makefile
@@ -50,6 +50,9 @@ office: install ## what waits for the office; decide it with ARGS="approve …" 
 
 remind: install ## reminders due today, as the DAG writes them | 按日期生成催报提醒
 	@$(BIN)/python -m include.pipeline.remind $${PERIOD:+--period "$$PERIOD"}
+
+health: install ## is the system well: stuck periods, late runs, disk, files, database | 检查系统是否正常
+	@$(BIN)/python -m include.health
 
 trace: install ## the cells behind a figure (ARGS="--period 2026-04 --mart mart_labour_shortage …") | 查一个数字出自哪些文件、哪些单元格
 	@$(BIN)/python -m include.trace $(ARGS)

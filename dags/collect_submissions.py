@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import Param, dag, task
 
-from labour_conventions import COUNTY_SUBMISSIONS, DEFAULT_ARGS, START_DATE, TIME_ZONE
+from labour_conventions import COUNTY_SUBMISSIONS, DEFAULT_ARGS, START_DATE, TIME_ZONE, done_within
 from labour_timetables import CronWithRuntimePartitions
 
 
@@ -20,6 +20,7 @@ from labour_timetables import CronWithRuntimePartitions
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
+    deadline=done_within("late_collect_minutes"),
     tags=["用工专项行动", "labour", "收集"],
     params={
         "inbox": Param(

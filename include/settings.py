@@ -44,6 +44,13 @@ class Settings:
         webhook_style: what the web address understands (``WEBHOOK_STYLE``): ``standard`` (Standard Webhooks),
             ``wecom`` (企业微信群机器人) or ``dingtalk`` (钉钉群机器人).
         channels_file: YAML of the channels that files come from (``CHANNELS_FILE``).
+        health_override: YAML of thresholds of the health check that differ here (``HEALTH_FILE``), or ``None``.
+        health_mail: mailbox of whoever runs the system, which gets the health digest (``HEALTH_MAIL``).
+        metrics_url: OpenTelemetry collector (OTLP over HTTP) that Airflow's metrics go to (``METRICS_URL``); without it
+            there are none.
+        airflow_url: Airflow's API as the tasks know it (``AIRFLOW__CORE__EXECUTION_API_SERVER_URL``), without path.
+        airflow_user, airflow_password: login by which the health check reads it (``AIRFLOW_HEALTH_USER``,
+            ``AIRFLOW_HEALTH_PASSWORD``); not needed for the embedded stack.
         needs_approval: a person approves each report before it is released (``REPORT_APPROVAL=on``; ``off`` without).
     """
 
@@ -71,6 +78,12 @@ class Settings:
     retention_file: Path = PROJECT_ROOT / "include" / "config" / "retention.yaml"
     needs_approval: bool = False
     postgres_programs: Path | None = None
+    health_override: Path | None = None
+    health_mail: str | None = None
+    metrics_url: str | None = None
+    airflow_url: str | None = None
+    airflow_user: str = "health"
+    airflow_password: str | None = field(default=None, repr=False)
     dbt_project: Path = PROJECT_ROOT / "dbt_project"
     expectations: Path = PROJECT_ROOT / "expectations"
 
@@ -103,6 +116,8 @@ def get_settings() -> Settings:
     override = os.environ.get("THRESHOLDS_FILE")
     read_workers = os.environ.get("READ_WORKERS")
     programs = os.environ.get("POSTGRES_PROGRAMS")
+    health_override = os.environ.get("HEALTH_FILE")
+    airflow_url = os.environ.get("AIRFLOW__CORE__EXECUTION_API_SERVER_URL")
     return Settings(
         var=var,
         inbox=_path("INBOX_DIR", var / "inbox"),
@@ -128,4 +143,10 @@ def get_settings() -> Settings:
         postgres_programs=Path(programs).expanduser().resolve() if programs else None,
         limits_file=_path("LIMITS_FILE", config / "limits.yaml"),
         read_workers=max(int(read_workers), 1) if read_workers else None,
+        health_override=Path(health_override).expanduser().resolve() if health_override else None,
+        health_mail=os.environ.get("HEALTH_MAIL") or None,
+        metrics_url=os.environ.get("METRICS_URL") or None,
+        airflow_url=airflow_url.split("/execution")[0] if airflow_url else None,
+        airflow_user=os.environ.get("AIRFLOW_HEALTH_USER") or "health",
+        airflow_password=os.environ.get("AIRFLOW_HEALTH_PASSWORD") or None,
     )

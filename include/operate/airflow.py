@@ -24,6 +24,7 @@ from pathlib import Path
 
 import psutil
 
+from include.operate.metrics import metrics_environment
 from include.settings import PROJECT_ROOT, TIME_ZONE, get_settings
 from include.warehouse import embedded
 from include.warehouse.connection import airflow_metadata_url
@@ -306,6 +307,7 @@ def environment_of(place: Home, *, url: str, port: int) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "1"),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
         **{f"AIRFLOW__{section.upper()}__{key.upper()}": str(value) for (section, key), value in airflow.items()},
+        **metrics_environment(settings),
     }
 
 

@@ -124,7 +124,7 @@ class AirflowClient:
         if period:
             body["partition_key"] = period
         try:
-            return _run(self._send("POST", f"/api/v2/dags/{dag_id}/dagRuns", body, is_repeatable=True))
+            return run_of(self._send("POST", f"/api/v2/dags/{dag_id}/dagRuns", body, is_repeatable=True))
         except AirflowRefused as refused:
             if refused.status != CONFLICT:
                 raise
@@ -132,12 +132,12 @@ class AirflowClient:
 
     def run(self, dag_id: str, run_id: str) -> DagRun:
         """One run."""
-        return _run(self._get(f"/dags/{dag_id}/dagRuns/{_quote(run_id)}"))
+        return run_of(self._get(f"/dags/{dag_id}/dagRuns/{_quote(run_id)}"))
 
     def runs(self, dag_id: str, *, states: Iterable[str] = ()) -> list[DagRun]:
         """The latest hundred runs, newest first."""
         found = self._get(f"/dags/{dag_id}/dagRuns", order_by="-run_after", limit=100, state=list(states))
-        return [_run(item) for item in found["dag_runs"]]
+        return [run_of(item) for item in found["dag_runs"]]
 
     def announced(self, dag_id: str) -> list[str]:
         """Partitions that an event has announced to the DAG and that have no run yet."""
@@ -147,7 +147,7 @@ class AirflowClient:
     def tasks(self, run: DagRun) -> list[TaskRun]:
         """Tasks of a run, in the order they started."""
         found = self._get(f"/dags/{run.dag_id}/dagRuns/{_quote(run.run_id)}/taskInstances", limit=100)
-        tasks = [_task(item) for item in found["task_instances"]]
+        tasks = [task_of(item) for item in found["task_instances"]]
         return sorted(tasks, key=lambda task: (task.started is None, task.started or 0, task.map_index))
 
     def fail(self, run: DagRun) -> None:
@@ -239,7 +239,8 @@ def _time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _run(item: Mapping[str, Any]) -> DagRun:
+def run_of(item: Mapping[str, Any]) -> DagRun:
+    """A run as the API describes it."""
     return DagRun(
         dag_id=item["dag_id"],
         run_id=item["dag_run_id"],
@@ -252,7 +253,8 @@ def _run(item: Mapping[str, Any]) -> DagRun:
     )
 
 
-def _task(item: Mapping[str, Any]) -> TaskRun:
+def task_of(item: Mapping[str, Any]) -> TaskRun:
+    """A task as the API describes it."""
     return TaskRun(
         dag_id=item["dag_id"],
         run_id=item["dag_run_id"],

@@ -18,6 +18,7 @@ TASKS = {
     "publish_report": ["gate", "render", "approve", "deliver"],
     "remind_counties": ["remind"],
     "apply_retention": ["remove", "clean_metadata"],
+    "check_health": ["look"],
 }
 HEAVY = ("pandas", "numpy", "great_expectations", "dbt", "openpyxl", "python_calamine", "docx", "altair")
 
