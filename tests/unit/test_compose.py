@@ -138,7 +138,8 @@ def test_workers_can_be_added_and_share_the_folders(services: dict[str, Any]) ->
     assert "ports" not in worker
     mounted = {mount.removesuffix(":ro").rsplit(":", 1)[1] for mount in worker["volumes"]}
     assert mounted == {
-        "/opt/airflow/logs", "/opt/labour/channels", *(f"/opt/labour/var/{name}" for name in ("inbox", "landing", "outbox", "work", "drafts")),
+        "/opt/airflow/logs", "/opt/labour/channels",
+        *(f"/opt/labour/var/{name}" for name in ("inbox", "landing", "outbox", "work", "drafts")),
     }  # fmt: skip
 
 
