@@ -156,8 +156,7 @@ def memory_mb(size: Size, cores: int) -> int:
     return max(
         peaks["read"] * (cores + 1),
         validating * min(chunks_of(size, cores), cores),
-        peaks["reports"] * min(REPORT_PROCESSES, cores)
-        + facts()["mb_figures_an_edition"] * size.editions,
+        peaks["reports"] * min(REPORT_PROCESSES, cores) + facts()["mb_figures_an_edition"] * size.editions,
     )
 
 
