@@ -14,10 +14,10 @@ export PYTHONUTF8 := 1
 # A user's own PYTHONPATH or virtual environment must not reach into this one.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help install install-dev demo run up down templates office remind trace reader apprenticeship test corpus messes fuzz lint bench docs psql env lock clean
+.PHONY: help install install-dev demo run up down templates office remind trace reader apprenticeship test compose-test corpus messes fuzz lint bench docs psql env lock clean
 
 help: ## this list | 列出全部命令
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {split($$2, text, " [|] "); printf "  make %-14s %s\n                      %s\n", $$1, text[1], text[2]}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {split($$2, text, " [|] "); printf "  make %-14s %s\n                      %s\n", $$1, text[1], text[2]}' Makefile
 
 install: ## make .venv and install what requirements.lock names | 建立 .venv 并按锁定清单安装
 	@.ci/install
@@ -65,6 +65,9 @@ apprenticeship: install ## the half-yearly apprenticeship return: PERIOD=2026-05
 test: install-dev ## every test: unit, DAGs, dbt, integration (ARGS="-k name") | 运行全部测试
 	@.ci/browser
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations=5 $(ARGS)
+
+compose-test: install-dev ## docker-compose.yaml brought up for real, a worker killed (ARGS="--rounds 20") | 实际启动生产形态并验证
+	@$(BIN)/python -m tests.compose $(ARGS)
 
 corpus: install-dev ## every way a workbook goes wrong, expected against actual | 报表疑难样本逐一核对
 	@$(BIN)/python -m tests.corpus report

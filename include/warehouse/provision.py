@@ -111,13 +111,20 @@ def provision(admin_url: str, owners: list[Owner], logins: Sequence[Login] = ())
 
 
 def _give_roles(conn: psycopg.Connection[Any], owner: str) -> None:
+    # Before PostgreSQL 16 a membership says only whether it may be passed on; its holder inherits and may become it.
+    says_more = conn.info.server_version >= 160000
+    writes, gives = (
+        ("inherit true, admin true", "admin true, inherit false, set false")
+        if says_more
+        else ("admin option", "admin option")
+    )
     conn.execute(
-        sql.SQL("grant {} to {} with inherit true, admin true").format(sql.Identifier(WRITERS), sql.Identifier(owner))
+        sql.SQL("grant {} to {} with {}").format(sql.Identifier(WRITERS), sql.Identifier(owner), sql.SQL(writes))
     )
     # To give away only: as a member the owner of the tables would gain nothing.
     conn.execute(
-        sql.SQL("grant {} to {} with admin true, inherit false, set false").format(
-            sql.SQL(", ").join(map(sql.Identifier, READERS)), sql.Identifier(owner)
+        sql.SQL("grant {} to {} with {}").format(
+            sql.SQL(", ").join(map(sql.Identifier, READERS)), sql.Identifier(owner), sql.SQL(gives)
         )
     )
 

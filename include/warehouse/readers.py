@@ -138,8 +138,9 @@ def remove_reader(conn: psycopg.Connection[Any], name: str) -> int:
     login = sql.Identifier(name)
     try:
         conn.execute(sql.SQL("alter role {} nologin").format(login))
-        # Only a member may end a role's sessions.
-        conn.execute(sql.SQL("grant {} to current_user with inherit true").format(login))
+        # Only a member may end a role's sessions. Before PostgreSQL 16 every member inherits.
+        inherits = sql.SQL("with inherit true" if conn.info.server_version >= 160000 else "")
+        conn.execute(sql.SQL("grant {} to current_user {}").format(login, inherits))
         ended = conn.execute(
             "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = %s", [name]
         ).fetchone()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +96,61 @@ def test_every_service_is_limited_and_its_log_rotated(services: dict[str, Any]) 
         assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}, name
 
 
+def test_a_container_may_do_no_more_than_its_work(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["pids_limit"], name
+        assert "privileged" not in service and "docker.sock" not in str(service), name
+    assert {name: service["cap_add"] for name, service in services.items() if "cap_add" in service} == {
+        # The entrypoint hands the data folder and itself over to the user postgres.
+        "postgres": ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
+    }
+    users = {name: str(service.get("user")) for name, service in services.items()}
+    assert users == {**dict.fromkeys(AIRFLOW, "50000:50000"), "postgres": "None", "redis": "redis"}
+
+
+def test_only_what_must_has_a_way_out(compose: dict[str, Any], services: dict[str, Any]) -> None:
+    assert compose["networks"] == {"inside": {"internal": True}, "outside": None}
+    outside = {name for name, service in services.items() if "outside" in service["networks"]}
+    assert outside == {"api-server", "postgres", "worker"}
+    assert all("inside" in service["networks"] for service in services.values())
+
+
+def test_the_ports_of_the_scan_are_the_documented_ones() -> None:
+    from tests.compose.scan import DOCUMENTED_PORTS
+
+    text = (PROJECT_ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    listed: dict[str, set[int]] = {}
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        name = re.match(r"`([a-z-]+)`", cells[0])
+        if name and len(cells) == 4 and name[1] in SERVICES - {"airflow-init"}:
+            listed[name[1]] = {int(port) for port in re.findall(r"^(\d{4})\b", cells[3])}
+    assert listed == DOCUMENTED_PORTS
+
+
+def test_a_lost_task_is_noticed_before_a_person_does(services: dict[str, Any]) -> None:
+    environment = services["scheduler"]["environment"]
+    assert int(environment["AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"]) <= 120
+    assert int(environment["AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT"]) <= 180
+    # Else one that waits for a slot would be taken for lost: what the scheduler queues must find workers.
+    slots = services["worker"]["scale"] * int(
+        re.findall(r":-(\d+)", environment["AIRFLOW__CELERY__WORKER_CONCURRENCY"])[0]
+    )
+    assert slots >= int(re.findall(r":-(\d+)", environment["AIRFLOW__CORE__PARALLELISM"])[0])
+
+
+def test_without_an_engine_the_proof_says_that_it_was_skipped(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.compose"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "PATH": str(tmp_path), "DOCKER_HOST": f"unix://{tmp_path}/none"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("SKIPPED: no Docker engine answers") and "已跳过" in done.stdout
+
+
 def test_airflow_waits_for_databases_and_initialisation(services: dict[str, Any]) -> None:
     for name in AIRFLOW - {"airflow-init"}:
         assert {key: rule["condition"] for key, rule in services[name]["depends_on"].items()} == {
@@ -118,6 +176,21 @@ def test_the_locked_packages_make_up_a_working_executor_and_sign_in() -> None:
     from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
 
     assert [CeleryExecutor.__name__, FabAuthManager.__name__] == ["CeleryExecutor", "FabAuthManager"]
+
+
+def test_workers_import_before_they_fork_what_tasks_need(services: dict[str, Any]) -> None:
+    # In a process of its own: the settings are read when the executor's module is first imported.
+    program = (
+        "from airflow.providers.celery.executors.celery_executor_utils import get_celery_configuration as read;"
+        "from include.operate.supervisor import TASK_MODULES; found = read();"
+        "assert found['imports'] == list(TASK_MODULES), found; assert found['task_acks_late'] is True"
+    )
+    setting = services["worker"]["environment"]["AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS"]
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": setting, "PYTHONPATH": str(PROJECT_ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_airflow_knows_every_setting(services: dict[str, Any]) -> None:
