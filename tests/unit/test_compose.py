@@ -164,7 +164,8 @@ def test_executor_sign_in_and_separate_databases(services: dict[str, Any]) -> No
     for name in AIRFLOW:
         environment = services[name]["environment"]
         assert environment["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
-        assert environment["AIRFLOW__CORE__AUTH_MANAGER"].endswith(".FabAuthManager")
+        assert environment["AIRFLOW__CORE__AUTH_MANAGER"] == "deploy.sign_in.FabAuthManager"
+        assert environment["AIRFLOW__FAB__CONFIG_FILE"] == "/opt/labour/deploy/webserver_config.py"
         assert environment["WAREHOUSE_URL"].endswith("@postgres:5432/labour")
         assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].endswith("@postgres:5432/airflow")
         assert environment["TZ"] == "Asia/Shanghai"
@@ -173,7 +174,8 @@ def test_executor_sign_in_and_separate_databases(services: dict[str, Any]) -> No
 def test_the_locked_packages_make_up_a_working_executor_and_sign_in() -> None:
     # A version of celery that the provider cannot work with shows in nothing else before a worker starts.
     from airflow.providers.celery.executors.celery_executor import CeleryExecutor
-    from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
+
+    from deploy.sign_in import FabAuthManager
 
     assert [CeleryExecutor.__name__, FabAuthManager.__name__] == ["CeleryExecutor", "FabAuthManager"]
 
@@ -209,10 +211,19 @@ def test_workers_can_be_added_and_share_the_folders(services: dict[str, Any]) ->
     worker = services["worker"]
     assert "container_name" not in worker
     assert "ports" not in worker
-    mounted = {mount.rsplit(":", 1)[1] for mount in worker["volumes"]}
+    mounted = {mount.removesuffix(":ro").rsplit(":", 1)[1] for mount in worker["volumes"]}
     assert mounted == {
-        "/opt/airflow/logs", *(f"/opt/labour/var/{name}" for name in ("inbox", "landing", "outbox", "work", "drafts")),
+        "/opt/airflow/logs", "/opt/labour/channels", *(f"/opt/labour/var/{name}" for name in ("inbox", "landing", "outbox", "work", "drafts")),
     }  # fmt: skip
+
+
+def test_the_workers_share_what_all_share_and_alone_see_the_channels_with_their_secrets(
+    services: dict[str, Any],
+) -> None:
+    holders = {name for name, service in services.items() if "CHANNELS_" in str(service)}
+    assert holders == {"worker"}
+    own = "${CHANNELS_FOLDER:-channels}:/opt/labour/channels:ro"
+    assert set(services["worker"]["volumes"]) == {*services["scheduler"]["volumes"], own}
 
 
 def test_only_web_and_database_are_reached_from_outside_and_only_locally(services: dict[str, Any]) -> None:
@@ -253,3 +264,33 @@ def test_secrets_are_random_private_and_never_overwritten(tmp_path: Path) -> Non
     with pytest.raises(EnvFileExistsError, match="move the file away first"):
         write_env(first)
     assert first.read_text() == before
+
+
+# --------------------------------------------------------------------------------------------------------------- TLS
+
+
+@pytest.fixture(scope="module")
+def with_tls() -> dict[str, Any]:
+    text = (PROJECT_ROOT / "docker-compose.tls.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)["services"]
+
+
+def test_with_tls_every_client_of_postgres_checks_its_certificate(with_tls: dict[str, Any]) -> None:
+    assert set(with_tls) == SERVICES - {"redis"}
+    for name in AIRFLOW:
+        assert with_tls[name]["environment"] == {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": "/tls/ca.crt"}, name
+        assert with_tls[name]["volumes"] == ["${TLS_FOLDER:-./var/tls}/ca.crt:/tls/ca.crt:ro"], name
+
+
+def test_with_tls_postgres_is_as_without_and_lets_nobody_in_unencrypted(
+    services: dict[str, Any], with_tls: dict[str, Any]
+) -> None:
+    before, after = services["postgres"]["command"], with_tls["postgres"]["command"]
+    assert after[: len(before)] == before
+    assert {"ssl=on", "ssl_min_protocol_version=TLSv1.3", "hba_file=/run/tls/pg_hba.conf"} <= set(after)
+    script = with_tls["postgres"]["entrypoint"][2]
+    access = script.partition("<<ACCESS\n")[2].partition("ACCESS\n")[0]
+    assert [line.split()[0] for line in access.splitlines()] == ["local", "hostssl"]
+    assert "trust" not in access
+    # The authority's key is nobody's business here.
+    assert "ca.key" not in str(with_tls)

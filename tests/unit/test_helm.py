@@ -153,6 +153,7 @@ def test_the_image_is_what_the_dockerfile_builds() -> None:
     assert re.match(r"3\.3\.\d+$", VALUES["airflowVersion"])
     lock = (PROJECT_ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert f"apache-airflow=={VALUES['airflowVersion']}" in lock
+    assert VALUES["executor"] == "KubernetesExecutor" and "\napache-airflow-providers-cncf-kubernetes==" in lock
 
 
 @needs_chart

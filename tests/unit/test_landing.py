@@ -5,7 +5,7 @@ import pytest
 from include.intake.landing import LandingDamaged, LandingStore
 
 # echo -n abc | sha256sum
-ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # pragma: allowlist secret
 
 
 @pytest.fixture

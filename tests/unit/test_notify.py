@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import ssl
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -174,6 +176,29 @@ def test_a_certificate_of_nobody_known_is_not_trusted(
         with pytest.raises(ChannelDown, match="连接不上"):
             channel.send(MESSAGE)
     assert box.mails == []
+
+
+@pytest.mark.parametrize(("newest", "is_taken"), [(ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True)])
+def test_nothing_older_than_tls_1_2(
+    tmp_path: Path, notified: list[MailChannel | WebhookChannel], monkeypatch: pytest.MonkeyPatch,
+    newest: ssl.TLSVersion, is_taken: bool,
+) -> None:  # fmt: skip
+    path, context = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    # As an old server would: its own system lets it.
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, newest
+    with receivers.mail_server(tls_context=context) as (port, box):
+        channel = mail_channel(port, "smtp+starttls://{host}:{port}")
+        notified.append(channel)
+        if is_taken:
+            channel.send(MESSAGE)
+        else:
+            with pytest.raises(ChannelDown, match="连接不上"):
+                channel.send(MESSAGE)
+    assert len(box.mails) == is_taken
 
 
 def test_a_server_without_encryption_is_not_used_where_it_is_asked_for(

@@ -106,7 +106,10 @@ def test_what_a_job_prints_never_mixes_with_its_reply_and_what_it_logs_comes_bac
 
 
 def test_a_job_has_no_secret_in_its_environment(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = ("WAREHOUSE_URL", "PERSON_HASH_KEY", "WEBHOOK_SECRET", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "PGPASSWORD")
+    given = (
+        "WAREHOUSE_URL", "ADMIN_URL", "SMTP_URL", "PERSON_HASH_KEY", "WEBHOOK_SECRET", "WEBHOOK_URL", "PGPASSWORD",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
+    )  # fmt: skip
     for name in given:
         monkeypatch.setenv(name, "not for readers")
     monkeypatch.setenv("LIMITS_FILE", "/somewhere")
