@@ -266,8 +266,24 @@ def runs_table() -> str:
     return _table(("run", "rows", *(f"`{step}`" for step in STEPS), "all", "model"), rows)
 
 
+def check_table() -> str:
+    """Runs that the model was not made from: measured by model, and that by the same ratio of the reports, whose work
+    does not grow with the rows."""
+    rows = []
+    for run in facts()["checks"]:
+        size = Size(run["counties"], run["editions"] - 1 - run["counties"], run["rows"])
+        ratios = {
+            step: sum(run["steps"][step][part] for part in PARTS) / sum(busy(step, size).values()) for step in STEPS
+        }
+        name = f"`--counties {run['counties']} --enterprises {run['enterprises']}`"
+        rows.append([f"{name}: measured by model", *(f"{ratios[step]:.2f}" for step in STEPS)])
+        rows.append(["the same by that of the reports", *(f"{ratios[step] / ratios['reports']:.2f}" for step in STEPS)])
+    return _table(("run", *(f"`{step}`" for step in STEPS)), rows)
+
+
 TABLES = {
     "runs": runs_table,
+    "check": check_table,
     "constants": steps_table,
     "sizes": sizes_table,
     "times": time_table,
