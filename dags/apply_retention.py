@@ -12,11 +12,10 @@ from labour_timetables import CronFromNowOn
 # A task is kept from Airflow's database by a made-up address in place of the real one. This command is Airflow's own
 # way of clearing old runs away, and is given the address back that its asynchronous side is configured with.
 CLEAN = """\
-{% set days = ti.xcom_pull(task_ids="remove")["metadata_days"] %}
-{% if days and not params.dry_run %}
+{% set before = ti.xcom_pull(task_ids="remove")["metadata_before"] %}
+{% if before and not params.dry_run %}
 export AIRFLOW__DATABASE__SQL_ALCHEMY_CONN="${AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC/+asyncpg/+psycopg2}"
-exec airflow db clean --yes --skip-archive --error-on-cleanup-failure \
-  --clean-before-timestamp "$(date -d '-{{ days }} days' +%Y-%m-%d)"
+exec airflow db clean --yes --skip-archive --error-on-cleanup-failure --clean-before-timestamp "{{ before }}"
 {% else %}
 echo "kept: no time is set, or this is a dry run"
 {% endif %}

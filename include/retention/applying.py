@@ -76,15 +76,16 @@ def run_retention(run_key: str, *, dry_run: bool = False) -> dict[str, Any]:
     """What the DAG does: :func:`apply`, or :func:`survey` for a dry run.
 
     Returns:
-        ``{"removed": {rule: [items, bytes]}, "kept_back": {rule: why}, "metadata_days": days or None}``; the last is
-        how long Airflow's own records of runs are kept.
+        ``{"removed": {rule: [items, bytes]}, "kept_back": {rule: why}, "metadata_before": day or None}``; the last
+        is the day before which Airflow's own records of runs go.
     """
     found = survey() if dry_run else apply(run_key, say=log.info)
-    days = next(one.rule.value for one in found if one.rule.name == "task_logs")
+    kept = next(one.rule for one in found if one.rule.name == "task_logs")
+    before = kept.cutoff(datetime.now(SHANGHAI).date())
     return {
         "removed": {name: list(sums) for name, sums in summed(found).items()},
         "kept_back": {one.rule.name: one.kept_back for one in found if one.kept_back},
-        "metadata_days": days,
+        "metadata_before": before.isoformat() if before else None,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import yaml
 
 from include.backup.manifest import BackupError, DatabaseState, FileEntry, Manifest, write_manifest
 from include.backup.saving import save
+from include.intake.calendar import SHANGHAI
 from include.intake.landing import LandingStore
 from include.intake.reporters import load_reporters
 from include.ledger.entries import input_hash
@@ -309,7 +310,7 @@ def test_a_trace_says_that_the_original_was_removed(place: Path) -> None:
         assert removed_originals(conn, [sha_of(RECENT)]) == {}
     result = verify(trace, store, reporters, removals)
     assert (result.cells, result.files, result.differences) == (0, 0, ())
-    day = f"{datetime.now().astimezone():%Y-%m}"
+    day = f"{datetime.now(SHANGHAI):%Y-%m}"
     said = verification_zh(result)
     assert f"{OLD}.xlsx（{old[:12]}）：原件已按保存期限于 {day}" in said and "清除，其中 1 格不能再逐格重读" in said
 
@@ -334,7 +335,8 @@ def test_a_backup_does_not_miss_what_retention_removed(place: Path) -> None:
 
 def test_the_dag_hands_on_how_long_airflow_keeps_its_records(place: Path) -> None:
     done = run_retention("manual__1", dry_run=True)
-    assert done["metadata_days"] == 400 and done["removed"]["landing_originals"][0] == 1 and records() == []
+    assert done["metadata_before"] == str(datetime.now(SHANGHAI).date() - timedelta(days=400))
+    assert done["removed"]["landing_originals"][0] == 1 and records() == []
 
 
 def test_the_rules_as_shipped_keep_all_evidence_for_good() -> None:
