@@ -402,7 +402,7 @@ def long_lock_waits(scene: Scene) -> Iterator[Problem]:
 
 
 def backups(scene: Scene) -> Iterator[Problem]:
-    """The newest backup: folders with a ``manifest.json``, which is written last. Off where there is no ``BACKUP_DIR``."""
+    """The newest backup: folders with a ``manifest.json``, written last. Off where there is no ``BACKUP_DIR``."""
     folder = scene.settings.backup
     if not folder.is_dir():
         return
