@@ -2,7 +2,7 @@
     dbt's own, with one addition: a generic test of a table that is replaced month by month looks at the run's month
     alone, that of a table of versions at those that begin in it. A month was tested when it was built; to test all of
     them again with every build costs more each month.
-    The subquery has no name (PostgreSQL 16 and later need none), so that a test may give it one: `model as child`.
+    Where it is a subquery it has a name already (PostgreSQL 15 wants one): a test that needs another wraps it once more.
 -#}
 {% macro get_where_subquery(relation) -%}
     {%- set conditions = [] -%}
@@ -19,7 +19,7 @@
         {%- endif -%}
     {%- endif -%}
     {%- if conditions -%}
-        (select * from {{ relation }} where {{ conditions | join(' and ') }})
+        (select * from {{ relation }} where {{ conditions | join(' and ') }}) as tested
     {%- else -%}
         {{ relation }}
     {%- endif -%}

@@ -180,6 +180,21 @@ def test_the_locked_packages_make_up_a_working_executor_and_sign_in() -> None:
     assert [CeleryExecutor.__name__, FabAuthManager.__name__] == ["CeleryExecutor", "FabAuthManager"]
 
 
+def test_workers_import_before_they_fork_what_tasks_need(services: dict[str, Any]) -> None:
+    # In a process of its own: the settings are read when the executor's module is first imported.
+    program = (
+        "from airflow.providers.celery.executors.celery_executor_utils import get_celery_configuration as read;"
+        "from include.operate.supervisor import TASK_MODULES; found = read();"
+        "assert found['imports'] == list(TASK_MODULES), found; assert found['task_acks_late'] is True"
+    )
+    setting = services["worker"]["environment"]["AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS"]
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": setting, "PYTHONPATH": str(PROJECT_ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 def test_airflow_knows_every_setting(services: dict[str, Any]) -> None:
     from airflow.configuration import conf
     from airflow.providers_manager import ProvidersManager

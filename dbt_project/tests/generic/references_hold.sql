@@ -7,7 +7,7 @@
 select distinct
     '{{ reference.column }}' as column_name,
     child.{{ reference.column }}::text as missing_key
-from {{ model }} as child
+from (select * from {{ model }}) as child
 left join {{ reference.to }} as parent on child.{{ reference.column }} = parent.{{ reference.field }}
 where
     child.{{ reference.column }} is not null
