@@ -36,4 +36,6 @@ ENV AIRFLOW_HOME=/opt/airflow \
     VAR_DIR=/opt/labour/var
 
 USER labour
+# METRICS_URL, one setting, becomes the several that Airflow and OpenTelemetry ask for; then the command itself runs.
+ENTRYPOINT ["python", "-m", "include.operate.metrics"]
 CMD ["airflow", "version"]

@@ -8,13 +8,13 @@ STARTED := $(shell date +%s)
 BIN := .venv/bin
 
 # Handed over by the environment, so that paths with blanks or Chinese names arrive as they are.
-export PYTHON PERIOD INBOX REPORTER
+export PYTHON PERIOD INBOX REPORTER DEST FROM
 export DO_NOT_TRACK := 1
 export PYTHONUTF8 := 1
 # A user's own PYTHONPATH or virtual environment must not reach into this one.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help install install-dev demo run up down templates office remind trace reader apprenticeship test compose-test corpus messes fuzz lint sbom bench docs psql env certificates lock clean
+.PHONY: help install install-dev demo run up down templates office remind trace reader apprenticeship test compose-test corpus messes fuzz lint sbom bench docs psql env certificates lock clean endurance backup backup-check restore retention health
 
 help: ## this list | 列出全部命令
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {split($$2, text, " [|] "); printf "  make %-14s %s\n                      %s\n", $$1, text[1], text[2]}' Makefile
@@ -51,6 +51,9 @@ office: install ## what waits for the office; decide it with ARGS="approve …" 
 remind: install ## reminders due today, as the DAG writes them | 按日期生成催报提醒
 	@$(BIN)/python -m include.pipeline.remind $${PERIOD:+--period "$$PERIOD"}
 
+health: install ## is the system well: stuck periods, late runs, disk, files, database | 检查系统是否正常
+	@$(BIN)/python -m include.health
+
 trace: install ## the cells behind a figure (ARGS="--period 2026-04 --mart mart_labour_shortage …") | 查一个数字出自哪些文件、哪些单元格
 	@$(BIN)/python -m include.trace $(ARGS)
 
@@ -61,10 +64,25 @@ apprenticeship: install ## the half-yearly apprenticeship return: PERIOD=2026-05
 	@[[ "$${PERIOD:-}" =~ ^[0-9]{4}-(0[1-9]|1[0-2])$$ ]] || { echo "error: name the reporting period: make apprenticeship PERIOD=2026-05 (请指定报告期 PERIOD=年-月)" >&2; exit 2; }
 	@$(BIN)/python -m include.exports.apprenticeship --period "$$PERIOD"
 
+backup: install ## everything into one folder (DEST=folder, default var/backup/<time>) | 备份数据库、原件、月报、账号和密钥
+	@$(BIN)/python -m include.backup save $${DEST:+"$$DEST"} $(ARGS)
+
+backup-check: install ## every checksum of a backup, without restoring (FROM=folder) | 核对一份备份是否完好
+	@[ -n "$${FROM:-}" ] || { echo "error: name the backup: make backup-check FROM=var/backup/<time> (请指定备份文件夹 FROM=路径)" >&2; exit 2; }
+	@$(BIN)/python -m include.backup check "$$FROM"
+
+restore: install ## a backup into an empty place, then compare (FROM=folder) | 恢复到空环境并逐表核对
+	@[ -n "$${FROM:-}" ] || { echo "error: name the backup: make restore FROM=var/backup/<time> (请指定备份文件夹 FROM=路径)" >&2; exit 2; }
+	@$(BIN)/python -m include.backup restore "$$FROM" $(ARGS)
+
+retention: install ## what is kept beyond its time; ARGS=--apply removes it | 列出超过保存期限的内容（--apply 才清除）
+	@$(BIN)/python -m include.retention $(ARGS)
+
 # Two processes, a file of tests to each in turn: each has its own embedded PostgreSQL and state folder.
 test: install-dev ## every test: unit, DAGs, dbt, integration (ARGS="-k name") | 运行全部测试
 	@.ci/browser
 	@.ci/postgresql
+	@.ci/servers
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations=5 $(ARGS)
 
 compose-test: install-dev ## docker-compose.yaml brought up for real, a worker killed (ARGS="--rounds 20") | 实际启动生产形态并验证
@@ -89,6 +107,9 @@ lint: install-dev ## ruff, mypy, sqlfluff; known vulnerabilities and secrets | �
 
 sbom: install-dev ## software bill of materials of the production image (CycloneDX) and its licences | 生成软件物料清单和许可证汇总
 	@$(BIN)/python .ci/checks/bill_of_materials.py
+
+endurance: install-dev ## kill -9 of one process after another while a month runs (ROUNDS=20) | 逐一强杀进程的耐久测试
+	@$(BIN)/python -m tests.endurance.kills --rounds $(or $(ROUNDS),20)
 
 bench: install-dev ## reading against the bare reader; building month 36 against month 1; twenty queries; every report of a month | 测量读取、建库、查询、出报告速度
 	@$(BIN)/python -m tests.bench.bench_reading

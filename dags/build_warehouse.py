@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.sdk import PartitionedAssetTimetable, dag, task
 
-from labour_conventions import COUNTY_SUBMISSIONS, DEFAULT_ARGS, LABOUR_MARTS, START_DATE
+from labour_conventions import COUNTY_SUBMISSIONS, DEFAULT_ARGS, LABOUR_MARTS, START_DATE, done_within
 
 
 @dag(
@@ -18,6 +18,7 @@ from labour_conventions import COUNTY_SUBMISSIONS, DEFAULT_ARGS, LABOUR_MARTS, S
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
+    deadline=done_within("late_build_minutes"),
     tags=["用工专项行动", "labour", "建库"],
     doc_md="""
 **建库** 每个报告期（分区键 `YYYY-MM`）一次运行，由“收集报送”触发；手动运行时在“分区键”一栏填报告期。

@@ -8,7 +8,7 @@ from airflow.sdk import dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from labour_approval import ReportApproval
-from labour_conventions import DEFAULT_ARGS, LABOUR_MARTS, START_DATE, TIME_ZONE
+from labour_conventions import DEFAULT_ARGS, LABOUR_MARTS, START_DATE, TIME_ZONE, done_within
 from labour_timetables import PartitionedAssetOrDeadline
 
 
@@ -24,6 +24,7 @@ from labour_timetables import PartitionedAssetOrDeadline
     # run one at a time all the same.
     max_active_runs=32,
     default_args={**DEFAULT_ARGS, "max_active_tis_per_dag": 1},
+    deadline=done_within("late_publish_minutes"),
     tags=["用工专项行动", "labour", "发布"],
     doc_md="""
 **发布月报** 每个报告期（分区键 `YYYY-MM`）一次运行：集市更新后触发，每月 12—25 日 9:00 另对上月检查一次，防止漏发。

@@ -24,6 +24,9 @@ class Settings:
         inbox, landing, outbox, work: the folders of the flow, under ``var`` unless set one by one
             (``INBOX_DIR``, ``LANDING_DIR``, ``OUTBOX_DIR``, ``WORK_DIR``).
         drafts: where rendered reports wait until they are approved (``DRAFTS_DIR``, under ``var`` unless set).
+        backup: where backups are kept, one folder each (``BACKUP_DIR``, under ``var`` unless set).
+        logs: Airflow's logs (``AIRFLOW__LOGGING__BASE_LOG_FOLDER``, under ``var`` unless set).
+        retention_file: YAML of how long what is kept (``RETENTION_FILE``).
         warehouse_url: ``WAREHOUSE_URL`` (``postgresql://user:password@host:port/database``) or ``None``: then the
             embedded PostgreSQL under ``var/postgres`` is used.
         postgres_programs: folder of PostgreSQL's client programs (``POSTGRES_PROGRAMS``), or ``None``: those that come
@@ -40,6 +43,14 @@ class Settings:
             (``WEBHOOK_URL``, ``WEBHOOK_SECRET``); without the first none is called.
         webhook_style: what the web address understands (``WEBHOOK_STYLE``): ``standard`` (Standard Webhooks),
             ``wecom`` (企业微信群机器人) or ``dingtalk`` (钉钉群机器人).
+        channels_file: YAML of the channels that files come from (``CHANNELS_FILE``).
+        health_override: YAML of thresholds of the health check that differ here (``HEALTH_FILE``), or ``None``.
+        health_mail: mailbox of whoever runs the system, which gets the health digest (``HEALTH_MAIL``).
+        metrics_url: OpenTelemetry collector (OTLP over HTTP) that Airflow's metrics go to (``METRICS_URL``); without it
+            there are none.
+        airflow_url: Airflow's API as the tasks know it (``AIRFLOW__CORE__EXECUTION_API_SERVER_URL``), without path.
+        airflow_user, airflow_password: login by which the health check reads it (``AIRFLOW_HEALTH_USER``,
+            ``AIRFLOW_HEALTH_PASSWORD``); not needed for the embedded stack.
         needs_approval: a person approves each report before it is released (``REPORT_APPROVAL=on``; ``off`` without).
     """
 
@@ -61,8 +72,18 @@ class Settings:
     webhook_secret: str | None = field(default=None, repr=False)
     webhook_style: str = "standard"
     drafts: Path = PROJECT_ROOT / "var" / "drafts"
+    channels_file: Path = PROJECT_ROOT / "include" / "config" / "channels.yaml"
+    backup: Path = PROJECT_ROOT / "var" / "backup"
+    logs: Path = PROJECT_ROOT / "var" / "airflow" / "logs"
+    retention_file: Path = PROJECT_ROOT / "include" / "config" / "retention.yaml"
     needs_approval: bool = False
     postgres_programs: Path | None = None
+    health_override: Path | None = None
+    health_mail: str | None = None
+    metrics_url: str | None = None
+    airflow_url: str | None = None
+    airflow_user: str = "health"
+    airflow_password: str | None = field(default=None, repr=False)
     dbt_project: Path = PROJECT_ROOT / "dbt_project"
     expectations: Path = PROJECT_ROOT / "expectations"
 
@@ -70,6 +91,11 @@ class Settings:
 def _path(name: str, default: Path) -> Path:
     value = os.environ.get(name)
     return Path(value).expanduser().resolve() if value else default
+
+
+def environment_secret(name: str) -> str | None:
+    """The value of a variable that a configuration file names, where a secret may not stand in the file itself."""
+    return os.environ.get(name) or None
 
 
 def _is_on(name: str) -> bool:
@@ -90,6 +116,8 @@ def get_settings() -> Settings:
     override = os.environ.get("THRESHOLDS_FILE")
     read_workers = os.environ.get("READ_WORKERS")
     programs = os.environ.get("POSTGRES_PROGRAMS")
+    health_override = os.environ.get("HEALTH_FILE")
+    airflow_url = os.environ.get("AIRFLOW__CORE__EXECUTION_API_SERVER_URL")
     return Settings(
         var=var,
         inbox=_path("INBOX_DIR", var / "inbox"),
@@ -107,8 +135,18 @@ def get_settings() -> Settings:
         webhook_secret=os.environ.get("WEBHOOK_SECRET") or None,
         webhook_style=os.environ.get("WEBHOOK_STYLE") or "standard",
         drafts=_path("DRAFTS_DIR", var / "drafts"),
+        channels_file=_path("CHANNELS_FILE", config / "channels.yaml"),
+        backup=_path("BACKUP_DIR", var / "backup"),
+        logs=_path("AIRFLOW__LOGGING__BASE_LOG_FOLDER", var / "airflow" / "logs"),
+        retention_file=_path("RETENTION_FILE", config / "retention.yaml"),
         needs_approval=_is_on("REPORT_APPROVAL"),
         postgres_programs=Path(programs).expanduser().resolve() if programs else None,
         limits_file=_path("LIMITS_FILE", config / "limits.yaml"),
         read_workers=max(int(read_workers), 1) if read_workers else None,
+        health_override=Path(health_override).expanduser().resolve() if health_override else None,
+        health_mail=os.environ.get("HEALTH_MAIL") or None,
+        metrics_url=os.environ.get("METRICS_URL") or None,
+        airflow_url=airflow_url.split("/execution")[0] if airflow_url else None,
+        airflow_user=os.environ.get("AIRFLOW_HEALTH_USER") or "health",
+        airflow_password=os.environ.get("AIRFLOW_HEALTH_PASSWORD") or None,
     )

@@ -6,7 +6,18 @@ from datetime import timedelta
 from typing import Any
 
 import pendulum
-from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import (  # type: ignore[attr-defined]  # its stub lacks the deadlines
+    Asset,
+    DeadlineAlert,
+    DeadlineReference,
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryRule,
+    SyncCallback,
+)
+
+from include.health.late import run_is_late
+from include.health.rules import span
 
 TIME_ZONE = "Asia/Shanghai"
 START_DATE = pendulum.datetime(2026, 1, 1, tz=TIME_ZONE)
@@ -24,6 +35,7 @@ RETRY_ONLY_WHAT_PASSES = ExceptionRetryPolicy(
                 "psycopg.OperationalError",
                 "include.warehouse.connection.WarehouseUnreachableError",
                 "include.warehouse.dbt.MartBuildInterrupted",
+                "include.warehouse.dbt.DbtInterrupted",
                 ConnectionError,
                 TimeoutError,
             ],
@@ -44,3 +56,11 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_policy": RETRY_ONLY_WHAT_PASSES,
     "execution_timeout": timedelta(hours=1),
 }
+
+
+def done_within(threshold: str) -> DeadlineAlert:
+    """A run not done this long after it was queued is reported (``include/config/health.yaml``): on a worker, which is
+    where letters are sent from."""
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=span(threshold), callback=SyncCallback(run_is_late)
+    )

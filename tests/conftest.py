@@ -36,9 +36,11 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 _LEADING_ELSEWHERE = (
     "WAREHOUSE_URL", "INBOX_DIR", "LANDING_DIR", "OUTBOX_DIR", "WORK_DIR", "REPORTERS_FILE", "REPORTING_FILE",
-    "THRESHOLDS_FILE", "LIMITS_FILE", "READ_WORKERS",
+    "THRESHOLDS_FILE", "LIMITS_FILE", "READ_WORKERS", "CHANNELS_FILE",
     "CONTACTS_FILE", "SMTP_URL", "MAIL_FROM", "WEBHOOK_URL", "WEBHOOK_SECRET", "WEBHOOK_STYLE",
-    "DRAFTS_DIR", "REPORT_APPROVAL",
+    "DRAFTS_DIR", "REPORT_APPROVAL", "BACKUP_DIR", "RETENTION_FILE",
+    "HEALTH_FILE", "HEALTH_MAIL", "METRICS_URL", "AIRFLOW_HEALTH_USER", "AIRFLOW_HEALTH_PASSWORD",
+    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "AIRFLOW__LOGGING__BASE_LOG_FOLDER",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
     "PGSSLMODE", "PGSSLROOTCERT", "POSTGRES_PROGRAMS",
 )  # fmt: skip
@@ -46,6 +48,8 @@ _LEADING_ELSEWHERE = (
 # Not one of pytest's folders: those are closed to others, and the server's user must be able to reach it.
 SESSION_FOLDER = Path(tempfile.mkdtemp(prefix="labour-test-")).resolve()
 SESSION_FOLDER.chmod(0o711)
+# Processes of `pytest -n` are started by one that has read this already, and find its folder here.
+os.environ.setdefault("LABOUR_TEST_SHARED", str(SESSION_FOLDER / "shared"))
 for _name in _LEADING_ELSEWHERE:
     os.environ.pop(_name, None)
 os.environ |= {
@@ -61,6 +65,20 @@ os.environ |= {
 # Random examples, but the same ones in every run: a red test must be red again when it is run alone.
 hypothesis.settings.register_profile("project", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("project")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from tests.scheduling import GroupScheduling
+
+    return GroupScheduling(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # a process of `pytest -n`
+        from tests.scheduling import in_order
+
+        items[:] = in_order(items)
 
 
 def pytest_unconfigure() -> None:
@@ -83,7 +101,9 @@ def warehouse(var_dir: Path) -> str:
     """URL of the session's warehouse: an embedded PostgreSQL of its own, migrated."""
     from include.warehouse.connection import connect, warehouse_url
     from include.warehouse.migrate import migrate
+    from tests.databases import start_server
 
+    start_server()
     with connect() as connection:
         migrate(connection)
     return warehouse_url()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -216,10 +216,22 @@ def evidence_of_name(file_name: str, reporters: Sequence[Reporter]) -> Evidence:
     return Evidence("name", file_name, period, month, found, unknown)
 
 
+def code_of_folder(name: str, codes: Collection[str]) -> str | None:
+    """The reporter whose folder it is by its name: the code, alone or before a mark and more (``450721-灵山县``)."""
+    match = re.match(r"([0-9A-Za-z]+)(?=$|[-_ （(])", _plain(name).strip())
+    return match[1] if match and match[1] in codes else None
+
+
 def evidence_of_folder(folder: str | None, reporters: Sequence[Reporter]) -> Evidence:
-    """Evidence of the channel folder, e.g. ``2026-10/灵山县``: each part of the path is looked at by itself."""
+    """Evidence of the channel folder, e.g. ``2026-10/灵山县``: each part of the path is looked at by itself. A part
+    that is a reporter's code names that reporter and nothing else."""
     evidence = Evidence("folder", folder or "")
+    codes = {reporter.reporter_code for reporter in reporters}
     for part in (folder or "").replace("\\", "/").split("/"):
+        code = code_of_folder(part, codes)
+        if code is not None:
+            evidence.reporters = tuple(dict.fromkeys((*evidence.reporters, code)))
+            continue
         period, month = find_period(part)
         evidence.period, evidence.month = evidence.period or period, evidence.month or month
         evidence.reporters = tuple(dict.fromkeys((*evidence.reporters, *find_reporters(part, reporters))))

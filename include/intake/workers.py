@@ -70,7 +70,7 @@ _CHILD_ENVIRONMENT = {
 #: What a job has no use for, and a file that takes over its reader must not find there.
 # (The address of a group robot is its password.)
 _SECRET_NAMES = ("WAREHOUSE_URL", "ADMIN_URL", "SMTP_URL", "WEBHOOK_URL", "PERSON_HASH_KEY")
-_SECRET_PARTS = ("AIRFLOW__", "PASSWORD", "SECRET", "TOKEN")
+_SECRET_PARTS = ("AIRFLOW__", "CHANNEL_", "PASSWORD", "SECRET", "TOKEN")
 _PR_SET_PDEATHSIG = 1
 
 

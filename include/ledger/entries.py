@@ -77,21 +77,23 @@ def sync_reporters(conn: psycopg.Connection, reporters: Sequence[Reporter]) -> N
 
 
 def seen_arrivals(conn: psycopg.Connection, channel: str) -> set[tuple[str, datetime, int]]:
-    """(path, received_at, size) of everything already in the ledger: these need not be read again."""
+    """(path, time of change, size) of everything already in the ledger: these need not be read again."""
     rows = conn.execute(
-        "select channel_path, received_at, size_bytes from intake.received_file where channel = %s", (channel,)
+        "select channel_path, coalesce(modified_at, received_at), size_bytes from intake.received_file"
+        " where channel = %s",
+        (channel,),
     )
-    return {(path, received_at, size) for path, received_at, size in rows}
+    return {(path, changed_at, size) for path, changed_at, size in rows}
 
 
 def same_content(
-    conn: psycopg.Connection, sha256: str, path: str, period: str | None, reporter_code: str | None
+    conn: psycopg.Connection, sha256: str, channel: str, path: str, period: str | None, reporter_code: str | None
 ) -> Receipt | None:
     """The earliest receipt of the same bytes that was not refused and still stands.
 
     It counts for this period and reporter only, where they are known: an empty form told apart by its folder alone has
-    the same bytes in every county. It no longer stands once other content came after it under ``path``: who sends the
-    first file there again goes back to it.
+    the same bytes in every county. It no longer stands once other content came after it under ``path`` of the same
+    channel: who sends the first file there again goes back to it. A copy through another channel does not.
     """
     with conn.cursor(row_factory=class_row(Receipt)) as cursor:
         return cursor.execute(
@@ -101,13 +103,13 @@ def same_content(
                 and period = coalesce(%(period)s, period) and reporter_code = coalesce(%(reporter_code)s, reporter_code)
                 and not exists (
                     select 1 from intake.received_file as later
-                    where later.channel_path = %(path)s and later.sha256 <> file.sha256
+                    where later.channel = %(channel)s and later.channel_path = %(path)s and later.sha256 <> file.sha256
                         and later.receipt_id > file.receipt_id
                         and later.outcome in ('pending', 'processed', 'awaiting_approval')
                 )
             order by receipt_id limit 1
             """,
-            {"sha256": sha256, "path": path, "period": period, "reporter_code": reporter_code},
+            {"sha256": sha256, "channel": channel, "path": path, "period": period, "reporter_code": reporter_code},
         ).fetchone()
 
 
@@ -129,14 +131,15 @@ def record_file(
         """
         insert into intake.received_file
             (sha256, file_name, channel, channel_path, size_bytes, received_at, file_kind, period, reporter_code,
-             is_sample, is_correction, outcome, outcome_zh)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+             is_sample, is_correction, outcome, outcome_zh, modified_at)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         on conflict (channel, channel_path, sha256, received_at) do nothing
         returning receipt_id
         """,
         (
             sha256, arrival.file_name, arrival.channel, arrival.path_in_channel, arrival.size_bytes,
             arrival.received_at, file_kind, period, reporter_code, is_sample, is_correction, outcome, outcome_zh,
+            arrival.modified_at,
         ),
     ).fetchone()  # fmt: skip
     return row[0] if row else None

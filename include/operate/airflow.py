@@ -24,6 +24,7 @@ from pathlib import Path
 
 import psutil
 
+from include.operate.metrics import metrics_environment
 from include.settings import PROJECT_ROOT, TIME_ZONE, get_settings
 from include.warehouse import embedded
 from include.warehouse.connection import airflow_metadata_url
@@ -149,10 +150,12 @@ def start(owner: str) -> Running:
         url = f"http://{HOST}:{port}"
         environment = environment_of(place, url=url, port=port)
         # Nothing may go on by itself where an interrupted run stopped: the driver decides in which order.
-        driven = [] if owner == "up" else ["--parent", str(os.getpid()), "--paused"]
+        words = [] if owner == "up" else ["--parent", str(os.getpid()), "--paused"]
+        if not os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"):
+            words.append("--postgres")
         with place.log_of("supervisor").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "include.operate.supervisor", *driven],
+                [sys.executable, "-m", "include.operate.supervisor", *words],
                 cwd=PROJECT_ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -277,8 +280,9 @@ def environment_of(place: Home, *, url: str, port: int) -> dict[str, str]:
         ("dag_processor", "parsing_processes"): 1,
         ("scheduler", "scheduler_idle_sleep_time"): 0.25,
         ("scheduler", "enable_health_check"): False,
-        # A task whose process was killed is noticed after half a minute, not after five.
-        ("scheduler", "task_instance_heartbeat_timeout"): 30,
+        # A killed process is noticed by its worker, a killed worker by the supervisor. This is for what hangs, and must
+        # not take a task for dead that only waits its turn on a machine with too much to do.
+        ("scheduler", "task_instance_heartbeat_timeout"): 120,
         ("scheduler", "task_instance_heartbeat_timeout_detection_interval"): 5,
         ("scheduler", "orphaned_tasks_check_interval"): 30,
         ("usage_data_collection", "enabled"): False,
@@ -303,6 +307,7 @@ def environment_of(place: Home, *, url: str, port: int) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "1"),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
         **{f"AIRFLOW__{section.upper()}__{key.upper()}": str(value) for (section, key), value in airflow.items()},
+        **metrics_environment(settings),
     }
 
 

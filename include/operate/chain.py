@@ -14,7 +14,8 @@ from pathlib import Path
 import psycopg
 
 from include.operate.airflow import DAG_IDS
-from include.operate.client import ACTIVE, AirflowClient, AirflowRefused, DagRun, TaskRun
+from include.operate.client import ACTIVE, PATIENCE_SECONDS, AirflowClient, AirflowRefused, DagRun, TaskRun
+from include.warehouse.connection import WarehouseUnreachableError
 
 COLLECT, BUILD, PUBLISH = DAG_IDS
 # A partition event starts its run within seconds. Where none has started after this long, it is started by hand:
@@ -94,6 +95,18 @@ def period_states(conn: psycopg.Connection) -> dict[str, PeriodState]:
     return {period: PeriodState(period, pending, built, published) for period, pending, built, published in rows}
 
 
+def _states(warehouse: Callable[[], psycopg.Connection]) -> dict[str, PeriodState]:
+    """:func:`period_states`, through a restart of the server."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return period_states(warehouse())
+        except (psycopg.OperationalError, WarehouseUnreachableError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_SECONDS)
+
+
 def end_interrupted(client: AirflowClient, say: Say) -> None:
     """Mark as failed the runs whose processes ended with an earlier stack. Call only while the DAGs are switched off.
 
@@ -115,7 +128,7 @@ def end_interrupted(client: AirflowClient, say: Say) -> None:
 
 def drive(
     client: AirflowClient,
-    conn: psycopg.Connection,
+    warehouse: Callable[[], psycopg.Connection],
     *,
     inbox: Path,
     periods: Sequence[str],
@@ -126,7 +139,7 @@ def drive(
     """Collect the folder, then wait until the periods are published and no run is active.
 
     Args:
-        conn: autocommit connection to the warehouse.
+        warehouse: gives an autocommit connection to the warehouse, another one where the last was lost.
         inbox: folder to collect (absolute).
         periods: periods that must end up published; empty: all that the collection touches.
         seconds: give up after this long.
@@ -149,7 +162,7 @@ def drive(
     began = time.monotonic()
     while True:
         active = watch.poll()
-        states = period_states(conn)
+        states = _states(warehouse)
         wanted = [states.get(period) for period in (periods or states)]
         if any(state is None for state in wanted):
             # Nothing of this period arrived: there is nothing to wait for but what is running.

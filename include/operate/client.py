@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import http.client
 import json
+import secrets
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+CONFLICT = 409
 ACTIVE = frozenset({"queued", "running"})
-# A server that died is started again within a quarter of a minute.
-PATIENCE_SECONDS = 60.0
+# A server that died is started again within a quarter of a minute, on a machine that has nothing else to do; and one
+# whose database is away answers with these until that is back.
+PATIENCE_SECONDS = 180.0
+PASSING = frozenset({500, 502, 503, 504})
 
 
 class AirflowRefused(RuntimeError):
@@ -114,20 +118,26 @@ class AirflowClient:
         self._send("PATCH", f"/api/v2/dags/{dag_id}?update_mask=is_paused", {"is_paused": False})
 
     def trigger(self, dag_id: str, *, conf: Mapping[str, Any] | None = None, period: str | None = None) -> DagRun:
-        """Start a run by hand, of a period where the DAG is partitioned."""
-        body: dict[str, Any] = {"logical_date": None, "conf": dict(conf or {})}
+        """Start a run by hand, of a period where the DAG is partitioned. Once, also where the answer was lost."""
+        run_id = f"manual__{datetime.now(UTC).isoformat()}_{secrets.token_hex(4)}"
+        body: dict[str, Any] = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
         if period:
             body["partition_key"] = period
-        return _run(self._send("POST", f"/api/v2/dags/{dag_id}/dagRuns", body))
+        try:
+            return run_of(self._send("POST", f"/api/v2/dags/{dag_id}/dagRuns", body, is_repeatable=True))
+        except AirflowRefused as refused:
+            if refused.status != CONFLICT:
+                raise
+            return self.run(dag_id, run_id)
 
     def run(self, dag_id: str, run_id: str) -> DagRun:
         """One run."""
-        return _run(self._get(f"/dags/{dag_id}/dagRuns/{_quote(run_id)}"))
+        return run_of(self._get(f"/dags/{dag_id}/dagRuns/{_quote(run_id)}"))
 
     def runs(self, dag_id: str, *, states: Iterable[str] = ()) -> list[DagRun]:
         """The latest hundred runs, newest first."""
         found = self._get(f"/dags/{dag_id}/dagRuns", order_by="-run_after", limit=100, state=list(states))
-        return [_run(item) for item in found["dag_runs"]]
+        return [run_of(item) for item in found["dag_runs"]]
 
     def announced(self, dag_id: str) -> list[str]:
         """Partitions that an event has announced to the DAG and that have no run yet."""
@@ -137,7 +147,7 @@ class AirflowClient:
     def tasks(self, run: DagRun) -> list[TaskRun]:
         """Tasks of a run, in the order they started."""
         found = self._get(f"/dags/{run.dag_id}/dagRuns/{_quote(run.run_id)}/taskInstances", limit=100)
-        tasks = [_task(item) for item in found["task_instances"]]
+        tasks = [task_of(item) for item in found["task_instances"]]
         return sorted(tasks, key=lambda task: (task.started is None, task.started or 0, task.map_index))
 
     def fail(self, run: DagRun) -> None:
@@ -166,9 +176,20 @@ class AirflowClient:
         return self._send("GET", f"/api/v2{path}" + (f"?{urllib.parse.urlencode(pairs)}" if pairs else ""))
 
     def _send(
-        self, method: str, path: str, body: Any = None, *, authorised: bool = True, patience: float = PATIENCE_SECONDS
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        authorised: bool = True,
+        is_repeatable: bool | None = None,
+        patience: float = PATIENCE_SECONDS,
     ) -> Any:
         """One request; a server too busy to answer, or being started again, is asked again, an old token renewed.
+
+        Args:
+            is_repeatable: whether to carry it out twice is the same as once; by default so of all but an authorised
+                POST, which is asked again only where it met no server.
 
         Raises:
             AirflowRefused: an answer that is an error, or (status 0) none within ``patience`` seconds.
@@ -176,6 +197,8 @@ class AirflowClient:
         deadline = time.monotonic() + patience
         data = None if body is None else json.dumps(body).encode()
         renewed = False
+        if is_repeatable is None:
+            is_repeatable = method != "POST" or not authorised
         while True:
             headers = {"Content-Type": "application/json", "Accept": "application/json"}
             if authorised:
@@ -189,12 +212,15 @@ class AirflowClient:
                 if error.code == 401 and authorised and not renewed:
                     self._token, renewed = None, True
                     continue
+                if error.code in PASSING and is_repeatable and time.monotonic() < deadline and self._is_up():
+                    time.sleep(0.5)
+                    continue
                 detail = error.read().decode(errors="replace")[:500]
                 raise AirflowRefused(error.code, f"{method} {path}: HTTP {error.code} {detail}") from error
             except (OSError, http.client.HTTPException) as error:
                 reason = getattr(error, "reason", error)
                 # A POST may have been carried out before the answer was lost; one that met no server was not.
-                is_safe = method != "POST" or not authorised or isinstance(reason, ConnectionRefusedError)
+                is_safe = is_repeatable or isinstance(reason, ConnectionRefusedError)
                 if not is_safe or time.monotonic() > deadline or not self._is_up():
                     raise AirflowRefused(0, f"{method} {path}: the API server does not answer ({reason})") from error
                 time.sleep(0.5)
@@ -213,7 +239,8 @@ def _time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _run(item: Mapping[str, Any]) -> DagRun:
+def run_of(item: Mapping[str, Any]) -> DagRun:
+    """A run as the API describes it."""
     return DagRun(
         dag_id=item["dag_id"],
         run_id=item["dag_run_id"],
@@ -226,7 +253,8 @@ def _run(item: Mapping[str, Any]) -> DagRun:
     )
 
 
-def _task(item: Mapping[str, Any]) -> TaskRun:
+def task_of(item: Mapping[str, Any]) -> TaskRun:
+    """A task as the API describes it."""
     return TaskRun(
         dag_id=item["dag_id"],
         run_id=item["dag_run_id"],

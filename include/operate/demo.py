@@ -29,7 +29,7 @@ def demo() -> int:
 
     with session("demo", clock, write_province) as opened:
         result: ChainResult = drive(
-            opened.client, opened.conn, inbox=inbox, periods=periods, say=clock.say, seconds=SECONDS
+            opened.client, lambda: opened.conn, inbox=inbox, periods=periods, say=clock.say, seconds=SECONDS
         )
         if all(run.dag_id == COLLECT for run, _ in result.runs):
             clock.say("没有新文件，一切照旧 / nothing new, nothing changed")

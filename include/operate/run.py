@@ -48,7 +48,7 @@ def run(period: str, inbox: str) -> int:
         # To run a month by hand is to ask for its files to be taken, also after its closing day.
         result = drive(
             opened.client,
-            opened.conn,
+            lambda: opened.conn,
             inbox=folder,
             periods=[period],
             reopen=True,

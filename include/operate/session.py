@@ -22,18 +22,24 @@ from include.warehouse.connection import connect
 from include.warehouse.migrate import migrate
 
 
-@dataclass(frozen=True)
+@dataclass
 class Session:
     """Live warehouse and Airflow.
 
     Attributes:
-        conn: autocommit connection to the warehouse.
         boot_seconds: from the start command until Airflow was healthy; 0 when it ran already.
     """
 
     client: AirflowClient
-    conn: psycopg.Connection
     boot_seconds: float
+    _conn: psycopg.Connection
+
+    @property
+    def conn(self) -> psycopg.Connection:
+        """Autocommit connection to the warehouse; another one when the server was started again meanwhile."""
+        if self._conn.closed:
+            self._conn = connect(autocommit=True)
+        return self._conn
 
 
 class Clock:
@@ -70,24 +76,26 @@ def session(owner: str, clock: Clock, meanwhile: Callable[[], None] | None = Non
             running = None
         is_ours = running is None
         try:
-            with connect(autocommit=True) as conn:
-                applied = migrate(conn)
-                if applied:
-                    clock.say(f"数据仓库就绪 / warehouse ready, {len(applied)} migrations applied")
-                began = time.monotonic()
-                stack = airflow.start(owner)
-                words = "正在启动 Airflow / starting Airflow" if is_ours else "使用已启动的 / using the live Airflow"
-                clock.say(f"{words} {stack.url}")
-                if meanwhile is not None:
-                    meanwhile()
-                client = AirflowClient(stack.url, stack.user, stack.password, is_up=lambda: bool(airflow.members()))
-                airflow.wait_until_ready(stack, client.is_healthy)
-                airflow.wait_until_ready(stack, lambda: client.knows(airflow.DAG_IDS))
-                boot = time.monotonic() - began if is_ours else 0.0
-                if is_ours:
-                    clock.say(f"Airflow 就绪，用时 {boot:.1f} 秒 / Airflow is healthy after {boot:.1f} s")
-                    end_interrupted(client, clock.say)
-                yield Session(client, conn, boot)
+            conn = connect(autocommit=True)
+            applied = migrate(conn)
+            if applied:
+                clock.say(f"数据仓库就绪 / warehouse ready, {len(applied)} migrations applied")
+            began = time.monotonic()
+            stack = airflow.start(owner)
+            words = "正在启动 Airflow / starting Airflow" if is_ours else "使用已启动的 / using the live Airflow"
+            clock.say(f"{words} {stack.url}")
+            if meanwhile is not None:
+                meanwhile()
+            client = AirflowClient(stack.url, stack.user, stack.password, is_up=lambda: bool(airflow.members()))
+            airflow.wait_until_ready(stack, client.is_healthy)
+            airflow.wait_until_ready(stack, lambda: client.knows(airflow.DAG_IDS))
+            boot = time.monotonic() - began if is_ours else 0.0
+            if is_ours:
+                clock.say(f"Airflow 就绪，用时 {boot:.1f} 秒 / Airflow is healthy after {boot:.1f} s")
+                end_interrupted(client, clock.say)
+            opened = Session(client, boot, conn)
+            yield opened
+            opened.conn.close()
         finally:
             if is_ours:
                 _leave_alone()

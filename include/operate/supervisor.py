@@ -7,6 +7,9 @@ what the tasks need (pandas, Great Expectations, dbt) before it forks the schedu
 tasks are forks of the scheduler in turn and find these loaded. Modules of this project are never imported here, so an
 edited file counts from the next task on. Where forking after imports is unsafe (macOS), every component is a fresh
 interpreter instead.
+
+Whatever of the stack is killed is started again: a component, the executor's workers, and (``--postgres``) the embedded
+PostgreSQL. What containers' restart policies do in production is done here.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import gc
 import importlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -24,6 +28,9 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
+
+import psutil
 
 CAN_FORK = sys.platform.startswith("linux")
 COMMANDS = {
@@ -60,10 +67,16 @@ TASK_MODULES = (
     "docx",
     "xlsxwriter",
 )
-# A component that keeps dying will not be mended by one more start; one that dies once a month is.
+# A component that dies again and again soon after its start will not be mended by one more; one that ran is.
 MAX_RESTARTS = 3
-RESTART_SECONDS = 600.0
+SETTLED_SECONDS = 60.0
 POLL_SECONDS = 0.2
+# Workers and database are looked after this often; a database that does not start is tried again after as long as
+# another start may take to help.
+CARE_SECONDS = 1.0
+DATABASE_PAUSE_SECONDS = 5.0
+RELEASE_SECONDS = 20.0
+WORKER_TITLE = "airflow worker -- LocalExecutor"
 # A component that is not done stopping after this long is killed with the group. These two have nothing to lose (no
 # task here is deferred), and now and then hang: in the middle of a round, or asking the API server that is gone first.
 STOP_SECONDS = 9.0
@@ -76,16 +89,29 @@ def say(text: str) -> None:
 
 
 class Supervisor:
-    """Starts the components in order, starts a dead one again, ends all on a signal."""
+    """Starts the components in order, starts a dead one again, ends all on a signal.
 
-    def __init__(self, logs: Path, run: Path, parent: int | None, *, paused: bool = False) -> None:
+    Args:
+        logs, run: folders of log files and of what lasts no longer than the stack.
+        parent: process that started this one; all ends with it. ``None``: all outlives it.
+        paused: begin with every DAG switched off.
+        keeps_postgres: the metadata lie in the embedded PostgreSQL, which is started again when it is gone.
+    """
+
+    def __init__(
+        self, logs: Path, run: Path, parent: int | None, *, paused: bool = False, keeps_postgres: bool = False
+    ) -> None:
         self.logs = logs
         self.paused = paused
+        self.keeps_postgres = keeps_postgres
         self.migrated = run / "migrated"
         self.stamp = run / "schema"
         self.parent = parent
         self.children: dict[int, str] = {}
-        self.restarts: dict[str, list[float]] = {}
+        self.started: dict[str, float] = {}
+        self.early_ends: dict[str, int] = {}
+        self.workers: set[int] = set()
+        self.next_care = 0.0
         self.stopping = False
         self.is_watching = False
 
@@ -145,6 +171,7 @@ class Supervisor:
     def _start(self, name: str) -> None:
         pid = self._fork_or_spawn(name, COMMANDS[name])
         self.children[pid] = name
+        self.started[name] = time.monotonic()
         say(f"{name} started as {pid}")
 
     def _fork_or_spawn(self, name: str, command: list[str]) -> int:
@@ -193,18 +220,100 @@ class Supervisor:
                 return 0
             pid, status = _exited()
             if pid and (name := self.children.pop(pid, None)):
-                now = time.monotonic()
-                lately = [then for then in self.restarts.get(name, []) if now - then < RESTART_SECONDS]
-                self.restarts[name] = [*lately, now]
                 code = os.waitstatus_to_exitcode(status)
-                if len(self.restarts[name]) > MAX_RESTARTS:
+                if not self._may_start_again(name):
                     say(f"{name} ended again (exit code {code}): giving up")
                     return 1
                 say(f"{name} ended with exit code {code}: starting it again")
+                if name == "scheduler":
+                    self._clear_up_after_scheduler()
                 self._start(name)
                 continue
+            if time.monotonic() >= self.next_care:
+                self.next_care = time.monotonic() + CARE_SECONDS
+                self._care_for_postgres()
+                self._care_for_workers()
             time.sleep(POLL_SECONDS)
         return 0
+
+    def _may_start_again(self, name: str) -> bool:
+        """Whether one more start can help: not when it ended too often in a row soon after it was started.
+
+        An end that came with the database says nothing about the component.
+        """
+        if self._care_for_postgres():
+            return True
+        settled = time.monotonic() - self.started[name] > SETTLED_SECONDS
+        self.early_ends[name] = 0 if settled else self.early_ends.get(name, 0) + 1
+        return self.early_ends[name] <= MAX_RESTARTS
+
+    def _care_for_postgres(self) -> bool:
+        """Start the embedded PostgreSQL again if nobody listens at its port; whether it had to be."""
+        if not self.keeps_postgres or _is_listening(metadata_address()):
+            return False
+        say("PostgreSQL is gone: starting it again")
+        done = subprocess.run(
+            [sys.executable, "-m", "include.warehouse.embedded", "start"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        say((done.stdout if done.returncode == 0 else done.stderr).strip() or f"exit code {done.returncode}")
+        if done.returncode:
+            self.next_care = time.monotonic() + DATABASE_PAUSE_SECONDS
+        return True
+
+    def _care_for_workers(self) -> None:
+        """Start the scheduler again when one of its workers is gone.
+
+        Idle workers take turns at a lock, which one that is killed never gives back: no task would be taken from the
+        queue any more. And of a task whose worker died the scheduler would hear only when its heartbeats are overdue.
+        """
+        scheduler = next((pid for pid, name in self.children.items() if name == "scheduler"), None)
+        if scheduler is None:
+            return
+        alive = _workers_of(scheduler)
+        lost = self.workers - alive
+        self.workers |= alive
+        if lost:
+            say(f"worker {', '.join(map(str, sorted(lost)))} of the scheduler is gone: starting the scheduler again")
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(scheduler, signal.SIGKILL)
+
+    def _clear_up_after_scheduler(self) -> None:
+        """What a dead scheduler left: its workers with their tasks, and its claim on what was queued or running.
+
+        Another may run the tasks at once, not when the dead one's last heartbeat is half a minute old. Its workers are
+        ended first: nobody hears them any more, and they would keep their memory for as long as the stack lives.
+        """
+        self.workers.clear()
+        for process in self._strays():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                say(f"ended, left behind: {' '.join(process.cmdline())[:60]} ({process.pid})")
+                process.kill()
+        try:
+            release_tasks()
+        except Exception as error:  # then the scheduler itself finds them, later
+            say(f"tasks of the dead scheduler are not released: {error}".strip())
+
+    def _strays(self) -> list[psutil.Process]:
+        """Processes of this group that descend from none of the components alive."""
+        group, mine = os.getpgrp(), os.getpid()
+        parents: dict[int, int] = {}
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, ProcessLookupError):
+                if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                    parents[process.pid] = process.ppid()
+
+        def is_kept(pid: int) -> bool:
+            while pid in parents and pid not in self.children and pid != mine:
+                pid = parents[pid]
+            return pid in self.children
+
+        found = []
+        for pid in parents:
+            if pid != mine and not is_kept(pid):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    found.append(psutil.Process(pid))
+        return found
 
     def _end_children(self) -> None:
         say("stopping")
@@ -229,6 +338,28 @@ class Supervisor:
 
 def _nothing() -> None:
     return None
+
+
+def _is_listening(address: tuple[str, int]) -> bool:
+    """Whether a server takes connections there; one too busy to answer is not gone."""
+    try:
+        with socket.create_connection(address, timeout=5):
+            return True
+    except ConnectionRefusedError:
+        return False
+    except OSError:
+        return True
+
+
+def _workers_of(scheduler: int) -> set[int]:
+    """Live workers of the executor, by the titles they give themselves."""
+    found = set()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(scheduler).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if child.status() != psutil.STATUS_ZOMBIE and " ".join(child.cmdline()).startswith(WORKER_TITLE):
+                    found.add(child.pid)
+    return found
 
 
 def _exited() -> tuple[int, int]:
@@ -261,12 +392,22 @@ def run_component(command: list[str], before: Callable[[], None] = _nothing) -> 
     return 0
 
 
+def metadata_url() -> str:
+    """libpq URL of Airflow's metadata database."""
+    return os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
+
+
+def metadata_address() -> tuple[str, int]:
+    """Host and port of the server that holds it."""
+    parts = urlsplit(metadata_url())
+    return parts.hostname or "localhost", parts.port or 5432
+
+
 def schema_head() -> str:
     """Revision of the metadata database, empty when it has none yet."""
     import psycopg
 
-    url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
-    with psycopg.connect(url, connect_timeout=10) as conn:
+    with psycopg.connect(metadata_url(), connect_timeout=10) as conn:
         known = conn.execute("select to_regclass('alembic_version')").fetchone()
         if known is None or known[0] is None:
             return ""
@@ -278,9 +419,27 @@ def pause_all() -> None:
     """Switch every DAG off before the scheduler looks: it would start what an interrupted stack left queued at once."""
     import psycopg
 
-    url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "")
-    with psycopg.connect(url, connect_timeout=10) as conn:
+    with psycopg.connect(metadata_url(), connect_timeout=10) as conn:
         conn.execute("update dag set is_paused = true where not is_paused")
+
+
+def release_tasks() -> None:
+    """Say that no scheduler is alive, which it is not while the only one is being started again."""
+    import psycopg
+
+    deadline = time.monotonic() + RELEASE_SECONDS
+    while True:
+        try:
+            with psycopg.connect(metadata_url(), connect_timeout=10) as conn:
+                conn.execute(
+                    "update job set state = 'failed', end_date = now()"
+                    " where job_type = 'SchedulerJob' and state = 'running'"
+                )
+            return
+        except psycopg.OperationalError:  # the server may be recovering
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_SECONDS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -288,10 +447,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m include.operate.supervisor", description=__doc__)
     parser.add_argument("--parent", type=int, help="end when this process, which started this one, ends")
     parser.add_argument("--paused", action="store_true", help="begin with every DAG switched off")
+    parser.add_argument("--postgres", action="store_true", help="start the embedded PostgreSQL again when it is gone")
     parser.add_argument("--component", choices=sorted(COMMANDS), help="be this one (where forking is unsafe)")
     chosen = parser.parse_args(arguments)
     root = Path(os.environ["AIRFLOW_HOME"])
-    supervisor = Supervisor(root / "logs", root / "run", chosen.parent, paused=chosen.paused)
+    supervisor = Supervisor(
+        root / "logs", root / "run", chosen.parent, paused=chosen.paused, keeps_postgres=chosen.postgres
+    )
     if chosen.component:
         before = supervisor._wait_for_schema if chosen.component == "api-server" else _nothing
         return run_component(COMMANDS[chosen.component], before)

@@ -23,6 +23,7 @@ from include.intake.landing import LandingStore
 from include.intake.reporters import Reporter
 from include.intake.workers import JobKilled, Workers
 from include.ledger.findings import StoredFinding, current_findings
+from include.ledger.removals import removed_originals
 from include.quality.findings import Finding
 from include.returns.feedback import (
     FormState,
@@ -280,15 +281,17 @@ def _files(
         )
     }
     titles = {name: form.title_zh for name, form in load_forms().items()}
+    removed = removed_originals(conn, [row[0] for row in known.values()])
     files = []
     for receipt_id in receipt_ids:
         sha256, file_name, file_kind, _ = known[receipt_id]
         own = [version for version in versions if version.receipt_id == receipt_id]
         sheets = {sheet: titles[version.form] for version in own for sheet in version.sheets}
         is_whole = not own or len(own) == forms_of.get(receipt_id, 0)
-        files.append(
-            _File(str(store.path_of(sha256)), file_kind, file_name, sheets, None if is_whole else tuple(sheets))
-        )
+        path = store.path_of(sha256)
+        if sha256 in removed and not path.exists():
+            file_kind = None  # removed when its time was over: its problems are listed, its sheets cannot be copied
+        files.append(_File(str(path), file_kind, file_name, sheets, None if is_whole else tuple(sheets)))
     names = {receipt_id: row[1] for receipt_id, row in known.items()}
     return tuple(files), any(row[3] for row in known.values()), names
 

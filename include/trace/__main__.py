@@ -18,9 +18,10 @@ from typing import Any
 import psycopg
 import yaml
 
-from include.intake.calendar import PeriodError, check_period
+from include.intake.calendar import SHANGHAI, PeriodError, check_period
 from include.intake.landing import LandingDamaged, LandingStore
 from include.intake.reporters import load_reporters
+from include.ledger.removals import removed_originals
 from include.operate.summary import table
 from include.settings import get_settings
 from include.trace.measures import TraceError, find_measure, load_measures
@@ -73,6 +74,9 @@ def verification_zh(result: Verification) -> str:
         known = cell.value if cell.value is not None else cell.value_on
         place = {"file": cell.file_name, "sheet": cell.sheet, "cell": cell.cell}
         lines.append(words["difference"].format(value=known, found=one.found, **place))
+    for gone in result.removed:
+        day = f"{gone.removed_at.astimezone(SHANGHAI):%Y-%m-%d}"
+        lines.append(words["removed"].format(file=gone.file_name, sha256=gone.sha256[:12], day=day, cells=gone.cells))
     return "\n".join(lines)
 
 
@@ -149,7 +153,9 @@ def _one(conn: psycopg.Connection[Any], options: argparse.Namespace) -> int:
     is_right = found.is_equal or not measure.is_additive
     if options.verify:
         settings = get_settings()
-        result = verify(found, LandingStore(settings.landing), load_reporters(settings.reporters_file))
+        removals = removed_originals(conn, sorted({cell.sha256 for cell in found.cells}))
+        reporters = load_reporters(settings.reporters_file)
+        result = verify(found, LandingStore(settings.landing), reporters, removals)
         print(verification_zh(result))
         is_right = is_right and not result.differences
     return 0 if is_right else 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -25,23 +25,40 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class RemovedFile:
+    """An original that retention removed, with the number of traced cells in it that cannot be read again."""
+
+    file_name: str
+    sha256: str
+    removed_at: datetime
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
-    """Cells read again and files opened; ``differences`` is empty when every cell reads as the warehouse has it."""
+    """Cells read again and files opened; ``differences`` is empty when every cell reads as the warehouse has it.
+    Files that were removed under retention are counted apart."""
 
     cells: int
     files: int
     differences: tuple[Difference, ...]
+    removed: tuple[RemovedFile, ...] = ()
 
 
 _Contents = Mapping[tuple[str, str, str], Any]
 """(sheet, address, column of the form) -> value as read."""
 
 
-def verify(trace: Trace, store: LandingStore, reporters: Sequence[Reporter]) -> Verification:
+def verify(
+    trace: Trace, store: LandingStore, reporters: Sequence[Reporter], removals: Mapping[str, datetime] | None = None
+) -> Verification:
     """Open each file of a trace in the landing store, check its checksum, and read its cells again.
 
+    Args:
+        removals: sha256 of originals that retention removed, and when (:mod:`include.ledger.removals`).
+
     Raises:
-        TraceError: the trace ends at files, or a file is not in the store.
+        TraceError: the trace ends at files, or a file is not in the store and was never removed.
         include.intake.landing.LandingDamaged: a file is not what was received.
     """
     form = trace.measure.form
@@ -51,10 +68,14 @@ def verify(trace: Trace, store: LandingStore, reporters: Sequence[Reporter]) -> 
     for cell in trace.cells:
         by_file.setdefault(cell.sha256, []).append(cell)
     differences: list[Difference] = []
+    removed: list[RemovedFile] = []
     for sha256, cells in by_file.items():
         try:
             data = store.get(sha256)
         except FileNotFoundError as error:
+            if removals and sha256 in removals:
+                removed.append(RemovedFile(cells[0].file_name, sha256, removals[sha256], len(cells)))
+                continue
             raise TraceError(
                 f"{cells[0].file_name} ({sha256}) is not in the landing store {store.root}: set LANDING_DIR to the "
                 f"store of this warehouse, or restore it from backup"
@@ -66,7 +87,8 @@ def verify(trace: Trace, store: LandingStore, reporters: Sequence[Reporter]) -> 
             if not _same(cell, found):
                 shown = found if isinstance(found, (Decimal, date)) else None
                 differences.append(Difference(cell, shown))
-    return Verification(len(trace.cells), len(by_file), tuple(differences))
+    unread = sum(one.cells for one in removed)
+    return Verification(len(trace.cells) - unread, len(by_file) - len(removed), tuple(differences), tuple(removed))
 
 
 def _contents(table: FormTable, columns: Sequence[str]) -> _Contents:

@@ -37,7 +37,8 @@ _FAILED = frozenset({"error", "fail", "runtime error"})
 # What the server says about a cause that passes by itself; the same build may simply be run again.
 _PASSING = ("deadlock detected", "could not serialize", "terminating connection", "server closed the connection",
             "connection refused", "could not connect", "starting up", "shutting down", "too many clients",
-            "canceling statement due to lock timeout")  # fmt: skip
+            "recovery mode", "not yet accepting connections", "connection reset", "connection already closed",
+            "eof detected", "canceling statement due to lock timeout")  # fmt: skip
 _LOCK = "labour_reporting.dbt_build"
 # A build of everything monthly always holds it; a build of a selection seldom does.
 _LANDMARK = "model.labour_reporting.mart_labour_shortage_summary"
@@ -147,6 +148,10 @@ class DbtNotRunError(RuntimeError):
     """dbt ended before it ran any node: the project does not parse, or the warehouse cannot be reached."""
 
 
+class DbtInterrupted(DbtNotRunError):
+    """The warehouse was away or going just then: the DAGs try the same build again."""
+
+
 @contextmanager
 def holding_back(periods: Sequence[str]) -> Iterator[None]:
     """A build that fails within names these periods as waiting for it."""
@@ -237,13 +242,16 @@ def prepare(period: str) -> bool:
         return True
 
 
-def run_unit_tests(period: str) -> tuple[NodeResult, ...]:
+def run_unit_tests(period: str, *names: str) -> tuple[NodeResult, ...]:
     """Run dbt's unit tests against a prepared warehouse in which one period has been built.
+
+    Args:
+        names: run these alone.
 
     Raises:
         MartBuildFailed: a unit test failed.
     """
-    nodes = _dbt(period, "test", "--select", "test_type:unit")
+    nodes = _dbt(period, "test", "--select", *(names or ("test_type:unit",)))
     return _checked(period, nodes)
 
 
@@ -407,7 +415,7 @@ def _dbt(period: str, *arguments: str) -> tuple[NodeResult, ...]:
         if (target / parsed.name).exists():
             shutil.copyfile(target / parsed.name, parsed)
     if not results.exists():
-        raise DbtNotRunError(
+        raise (DbtInterrupted if _is_passing(output) else DbtNotRunError)(
             f"dbt {verb} of {period} ended before any node ran. Check that the warehouse is up and that the project "
             f"parses (log: {_shown(_log())}). Last lines:\n{_tail(output)}"
         )

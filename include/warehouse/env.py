@@ -26,6 +26,7 @@ SECRETS: dict[str, str] = {
     "AIRFLOW_API_SECRET_KEY": "signs sessions of the web interface",
     "AIRFLOW_JWT_SECRET": "signs the tokens by which tasks speak to the API server",
     "AIRFLOW_ADMIN_PASSWORD": "first sign-in as `admin`; change it there afterwards",
+    "AIRFLOW_HEALTH_PASSWORD": "user `health`, by which the health check reads what runs in Airflow",
     "PERSON_HASH_KEY": "keyed hash of ID numbers; when it changes, persons of older months are no longer recognised",
 }
 

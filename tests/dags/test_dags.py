@@ -1,4 +1,4 @@
-"""The four DAGs as Airflow sees them: ids, wiring, docs, and what their parsing costs."""
+"""The five DAGs as Airflow sees them: ids, wiring, docs, and what their parsing costs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ import pytest
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 TASKS = {
-    "collect_submissions": ["collect", "announce"],
+    "collect_submissions": ["collect", "announce", "check_channels"],
     "build_warehouse": ["read", "validate", "load", "build_marts"],
     "publish_report": ["gate", "render", "approve", "deliver"],
     "remind_counties": ["remind"],
+    "apply_retention": ["remove", "clean_metadata"],
+    "check_health": ["look"],
 }
 HEAVY = ("pandas", "numpy", "great_expectations", "dbt", "openpyxl", "python_calamine", "docx", "altair")
 
@@ -44,6 +46,10 @@ def test_tasks_follow_one_another_in_this_order(dags: dict[str, Any], dag_id: st
     dag = dags[dag_id]
     names = TASKS[dag_id]
     assert set(dag.task_ids) == set(names)
+    if dag_id == "collect_submissions":
+        # Side by side: what arrived moves on while somebody mends a channel that is down.
+        assert dag.get_task("collect").downstream_task_ids == {"announce", "check_channels"}
+        names = names[1:2]
     for name, following in zip(names, [*names[1:], None], strict=True):
         # What is delivered is what was rendered, and the approval stands between.
         beside = {"deliver"} if name == "render" else set()
@@ -89,13 +95,16 @@ def test_data_errors_are_not_retried_and_lost_connections_are(dags: dict[str, An
     from airflow.sdk import RetryAction
 
     from include.warehouse.connection import WarehouseUnreachableError
-    from include.warehouse.dbt import MartBuildFailed, MartBuildInterrupted
+    from include.warehouse.dbt import DbtInterrupted, MartBuildFailed, MartBuildInterrupted
 
     build = ("2026-03", [], 9, Path("dbt.log"))
     for task in dags[dag_id].tasks:
         policy = task.partial_kwargs["retry_policy"] if task.is_mapped else task.retry_policy
         lost = (psycopg.OperationalError(), WarehouseUnreachableError(), ConnectionResetError(), TimeoutError())
-        locked = (psycopg.errors.DeadlockDetected(), psycopg.errors.LockNotAvailable(), MartBuildInterrupted(*build))
+        locked = (
+            psycopg.errors.DeadlockDetected(), psycopg.errors.LockNotAvailable(), MartBuildInterrupted(*build),
+            DbtInterrupted(),
+        )  # fmt: skip
         for passing in (*lost, *locked):
             assert policy.evaluate(passing, 1, 2).action is RetryAction.RETRY
         bug = (KeyError("header"), AssertionError(), MartBuildFailed(*build))

@@ -16,9 +16,9 @@ from tests.dbt.province import fill
 
 
 @contextmanager
-def filled_database(*, is_prepared: bool) -> Iterator[str]:
-    """URL of a database of its own with ledger and raw rows of the small province; dropped at the end."""
-    with database("dbt", is_prepared=is_prepared) as url:
+def filled_database() -> Iterator[str]:
+    """URL of a prepared database of its own with ledger and raw rows of the small province; dropped at the end."""
+    with database("dbt") as url:
         with psycopg.connect(url) as conn:
             fill(conn)
         yield url
@@ -27,7 +27,7 @@ def filled_database(*, is_prepared: bool) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def small_province(var_dir: Path) -> Iterator[str]:
     """URL of a database with ledger and raw rows of the small province."""
-    with filled_database(is_prepared=False) as url:
+    with filled_database() as url:
         yield url
 
 
@@ -44,17 +44,16 @@ def in_small_province(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def built(small_province: str) -> dict[str, Any]:
     """The three months built by asking for the last one, what each held then, and the last one built once more."""
-    from include.warehouse.dbt import dbt_build, prepare
+    from include.warehouse.dbt import dbt_build
     from tests.dbt.checksums import period_checksums
 
     results = {}
     with warehouse_at(small_province):
-        prepared = prepare("2026-03")
         results["2026-03"] = dbt_build("2026-03")
         with connect() as conn:
             checksums = {period: period_checksums(conn, period) for period in ("2026-01", "2026-02", "2026-03")}
         results["again"] = dbt_build("2026-03")
-    return {"prepared": prepared, "results": results, "checksums": checksums}
+    return {"results": results, "checksums": checksums}
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def warehouse_of_its_own(var_dir: Path) -> Iterator[Path]:
     lines = ["reporter_code,reporter_name,region_code,city_code,pilot_level,valid_from,valid_to,is_sample"]
     lines += [f"{code},{name},{code},{city},市级试点,2022-02-25,,true" for code, name, city in REPORTERS]
     listed.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    with filled_database(is_prepared=True) as url, warehouse_at(url):
+    with filled_database() as url, warehouse_at(url):
         with connect() as conn:
             conn.execute("create schema kept")
             conn.execute("create table kept.submission as select * from intake.submission where period < '2026-03'")

@@ -10,11 +10,10 @@ import pytest
 from include.pipeline.build import build_marts, read_pending
 from include.pipeline.collect import collect
 from include.pipeline.load import load_batch
-from include.pipeline.publish import check_gate, deliver, render
 from include.pipeline.validate import validate_batch
 from include.sample.province import write_inbox
 from tests.databases import database, settings_of
-from tests.integration.demo_province import PERIODS, DemoProvince
+from tests.integration.demo_province import PERIODS, DemoProvince, publish
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +30,6 @@ def demo_province(var_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> It
             for period in PERIODS:
                 load_batch(validate_batch(read_pending(period, "test")))
                 build_marts(period)
-                delivered = deliver(render(check_gate(period)))
+                delivered = publish(period)
                 reports[period] = {kind: Path(path) for kind, path in delivered["files"].items()}
         yield DemoProvince(environment, manifest, reports)

@@ -1,6 +1,7 @@
 """One period through a real Airflow: its own PostgreSQL, scheduler, DAG processor, triggerer and API server.
 
-The stack starts once for this module (imports mostly: half a minute on two cores), in a ``var`` folder of its own.
+Undisturbed first, in a ``var`` folder of its own; then once more from an empty ledger, while its processes are killed.
+``python -m tests.endurance.kills`` does the latter many times over, one process at a time.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -21,6 +23,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from include.settings import get_settings
+from include.warehouse import embedded
+from tests.databases import prepared_dump, restore_prepared, settings_of
+from tests.endurance.kills import Ending, ending
+from tests.endurance.victims import Killer, Plan
 from tests.workbooks import DEMAND_HEADERS, STATUS_HEADERS, enterprise, post, write_form
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +42,10 @@ def var(var_dir: Path) -> Iterator[Path]:
     """A fresh ``var`` folder beside the session's; whatever still runs in it is stopped at the end."""
     folder = var_dir.parent / "operate-var"
     folder.mkdir()
+    # One county: a month then has three editions, not 35.
+    header = "reporter_code,reporter_name,region_code,city_code,pilot_level,valid_from,valid_to,is_sample"
+    reporters = f"{header}\n{CODE},{COUNTY},{CODE},450100,市级试点,2022-02-25,,true\n"
+    reporters_of(folder).write_text(reporters, encoding="utf-8")
     yield folder
     operate(folder, "down")
 
@@ -58,10 +69,22 @@ def inbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def reporters_of(var: Path) -> Path:
+    return var / "reporters.csv"
+
+
 def environment(var: Path) -> dict[str, str]:
-    """As a user's shell would have it: only the ``var`` folder differs from the default."""
+    """As a user's shell would have it: only ``var`` folder and list of reporters differ from the default."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
-    return {**kept, "VAR_DIR": str(var)}
+    return {**kept, "VAR_DIR": str(var), "REPORTERS_FILE": str(reporters_of(var))}
+
+
+def ending_of(var: Path) -> Ending:
+    """Marts and outbox as they were left; the server is stopped again."""
+    with settings_of(environment(var)):
+        found = ending(get_settings().outbox)
+        embedded.stop()
+    return found
 
 
 def operate(var: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -177,12 +200,31 @@ def test_a_stack_whose_starter_is_killed_ends_by_itself(var: Path, inbox: Path) 
     assert alive(var) == []
 
 
-def test_a_run_that_was_killed_can_be_started_again_at_once(var: Path, inbox: Path) -> None:
+def test_a_month_in_which_everything_is_killed_ends_as_the_undisturbed_one(var: Path, inbox: Path) -> None:
+    """First whoever started it, so it is started again at once; then no further help from outside."""
+    undisturbed = ending_of(var)
+    assert len(undisturbed.marts) > 20 and len(undisturbed.files) > 5
+    dump = prepared_dump()
+    with settings_of(environment(var)):
+        restore_prepared(dump)
+        for folder in (get_settings().outbox, get_settings().drafts, get_settings().work):
+            shutil.rmtree(folder, ignore_errors=True)
     kill_while_starting(var, inbox)
     assert alive(var)
+    killer = Killer(
+        var,
+        [Plan("worker", "read"), Plan("api-server", "validate"), Plan("postgres", "build_marts", 3.0),
+         Plan("scheduler", "render", 1.0)],
+    )  # fmt: skip
+    killer.start()
     done = operate(var, "run", "--period", PERIOD, "--inbox", str(inbox))
+    killer.over.set()
+    killer.join(30)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
+    assert killer.failure is None and [kill.plan for kill in killer.kills] == killer.plans
+    assert all(kill.plan.step in kill.running for kill in killer.kills)
     assert alive(var) == []
+    assert ending_of(var).differences(undisturbed) == []
 
 
 @pytest.mark.parametrize(

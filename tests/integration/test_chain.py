@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 
 from include.forms.model import load_forms
 from include.intake.calendar import SHANGHAI, load_rules
-from include.intake.landing import LandingStore
+from include.intake.channels import LocalFolder
 from include.intake.reporters import load_reporters
 from include.ledger import entries
 from include.ledger.periods import open_period
@@ -357,14 +358,14 @@ def test_a_mistyped_year_is_refused_and_opens_no_month(inbox: Path) -> None:
 def test_a_file_that_cannot_be_opened_waits_and_stops_no_other(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     status_file(inbox, [enterprise(COUNTY, CODE, 1)])
     status_file(inbox, [enterprise(OTHER, OTHER_CODE, 1)], county=OTHER)
-    whole = LandingStore.put
+    blocks = LocalFolder._blocks
 
-    def put(store: LandingStore, source: Path) -> str:
-        if COUNTY in source.parts:
+    def refused(channel: LocalFolder, path: str) -> Iterator[bytes]:
+        if COUNTY in path:
             raise PermissionError(13, "Permission denied")
-        return whole(store, source)
+        return blocks(channel, path)
 
-    monkeypatch.setattr(LandingStore, "put", put)
+    monkeypatch.setattr(LocalFolder, "_blocks", refused)
     collected = collect()
     assert (collected.files, collected.new, collected.unreadable) == (2, 1, 1)
     monkeypatch.undo()

@@ -84,7 +84,7 @@ def put_file(
     correction: bool = False,
 ) -> int:  # fmt: skip
     number = next(_numbers)
-    arrival = Arrival("local", f"{number}/{name}", name, "", IN_TIME + timedelta(minutes=number), 1, Path(name))
+    arrival = Arrival("local", f"{number}/{name}", name, "", IN_TIME + timedelta(minutes=number), 1)
     receipt_id = entries.record_file(
         conn, arrival, f"{number:064d}", outcome=outcome, outcome_zh="", file_kind="xlsx",
         period=PERIOD if of else None, reporter_code=of.reporter_code if of else None, is_correction=correction,

@@ -12,12 +12,11 @@ import pytest
 from include.pipeline.build import build_marts, read_pending
 from include.pipeline.collect import collect
 from include.pipeline.load import load_batch
-from include.pipeline.publish import check_gate, deliver, render
 from include.pipeline.validate import validate_batch
 from include.sample.manifest import ExpectedReport
 from include.sample.province import FORMS
 from include.warehouse.connection import connect
-from tests.integration.demo_province import PERIODS, DemoProvince
+from tests.integration.demo_province import FULL, PERIODS, DemoProvince, publish
 
 pytestmark = pytest.mark.slow
 
@@ -320,7 +319,8 @@ def test_building_again_changes_no_mart_and_no_report_byte(built: DemoProvince) 
     assert collect().new == 0
     load_batch(validate_batch(read_pending("2026-01", "again")))
     build_marts("2026-01")
-    deliver(render(check_gate("2026-01")))
+    for period in ("2026-01", FULL):
+        publish(period)
     assert checksums() == before
     assert {path: path.read_bytes() for path in files} == files
     assert query("select period, issue_no from intake.publication order by 1") == [(one, 0) for one in PERIODS]

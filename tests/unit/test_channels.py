@@ -38,10 +38,13 @@ def test_a_name_in_gbk_bytes_is_read_and_can_be_stored(tmp_path: Path) -> None:
     os.mkdir(folder)
     with open(os.path.join(folder, "企业情况表.xlsx".encode("gb18030")), "wb") as handle:
         handle.write(b"x")
-    [arrival] = LocalFolder(tmp_path).arrivals()
+    channel = LocalFolder(tmp_path)
+    [arrival] = channel.arrivals()
     assert (arrival.path_in_channel, arrival.folder) == ("灵山县/企业情况表.xlsx", "灵山县")
     assert arrival.file_name == "企业情况表.xlsx"
-    assert arrival.location.read_bytes() == b"x"
+    [sighting] = channel.look(frozenset()).fresh
+    [delivery] = channel.take(sighting, None)
+    assert b"".join(delivery.content or ()) == b"x"
 
 
 def test_a_linked_folder_is_not_entered(tmp_path: Path) -> None:

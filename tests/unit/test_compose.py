@@ -211,10 +211,19 @@ def test_workers_can_be_added_and_share_the_folders(services: dict[str, Any]) ->
     worker = services["worker"]
     assert "container_name" not in worker
     assert "ports" not in worker
-    mounted = {mount.rsplit(":", 1)[1] for mount in worker["volumes"]}
+    mounted = {mount.removesuffix(":ro").rsplit(":", 1)[1] for mount in worker["volumes"]}
     assert mounted == {
-        "/opt/airflow/logs", *(f"/opt/labour/var/{name}" for name in ("inbox", "landing", "outbox", "work", "drafts")),
+        "/opt/airflow/logs", "/opt/labour/channels", *(f"/opt/labour/var/{name}" for name in ("inbox", "landing", "outbox", "work", "drafts")),
     }  # fmt: skip
+
+
+def test_the_workers_share_what_all_share_and_alone_see_the_channels_with_their_secrets(
+    services: dict[str, Any],
+) -> None:
+    holders = {name for name, service in services.items() if "CHANNELS_" in str(service)}
+    assert holders == {"worker"}
+    own = "${CHANNELS_FOLDER:-channels}:/opt/labour/channels:ro"
+    assert set(services["worker"]["volumes"]) == {*services["scheduler"]["volumes"], own}
 
 
 def test_only_web_and_database_are_reached_from_outside_and_only_locally(services: dict[str, Any]) -> None:

@@ -10,12 +10,13 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -126,6 +127,54 @@ def test_a_server_that_is_being_started_again_is_waited_for() -> None:
         AirflowClient(client.url, "u", "p", is_up=lambda: False)._get("/y")
     assert time.monotonic() - began < 5
     assert client.is_healthy() is False
+
+
+class _Shaky(_Server):
+    """Its database is away at first, and it loses the answer to the first run that it starts."""
+
+    refused = 2
+    runs: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        if type(self).refused:
+            type(self).refused -= 1
+            self.send_error(500)
+        elif self.path.startswith("/api/v2/dags/d/dagRuns/"):
+            run_id = urllib.parse.unquote(self.path.rsplit("/", 1)[1])
+            self._answer({"dag_id": "d", "dag_run_id": run_id, "state": "queued", "run_type": "manual",
+                          "run_after": "2026-11-22T12:00:00Z"})  # fmt: skip
+        else:
+            super().do_GET()
+
+    def do_POST(self) -> None:
+        if not self.path.endswith("/dagRuns"):
+            super().do_POST()
+            return
+        run_id = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["dag_run_id"]
+        if run_id in self.runs:
+            self.send_error(409)
+            return
+        self.runs.append(run_id)
+        self.connection.close()
+
+
+def test_a_server_whose_database_is_away_is_waited_for_and_starts_a_run_once() -> None:
+    server = HTTPServer((airflow.HOST, 0), _Shaky)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        client = AirflowClient(f"http://{airflow.HOST}:{server.server_port}", "u", "p")
+        assert client._get("/y") == {"seen": "/api/v2/y"}
+        assert _Shaky.refused == 0
+        run = client.trigger("d", period="2026-01")
+        assert [run.run_id] == _Shaky.runs and run.is_active
+        _Shaky.refused = 1
+        with pytest.raises(AirflowRefused, match="HTTP 500"):
+            client._send("GET", "/z", patience=0.0)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

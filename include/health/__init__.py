@@ -1,0 +1,1 @@
+"""Is the system well? Checks that find problems, a record of them, and one digest to whoever runs the system."""
