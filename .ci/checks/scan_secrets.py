@@ -61,12 +61,17 @@ MEANT: tuple[tuple[str, str, str], ...] = (
     ("*", r"password|secret|s(@|%40)cret", "the word itself, in examples"),
     ("*", r"(scram-)?sha-?256", "a method, not a password"),
     ("*", r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|PG[A-Z]+", "the name of a setting"),
+    ("*", r"([A-Z_]+=)?(/[\w.-]+){2,}/?", "a folder"),
     ("include/warehouse/env.py", r"\S+ \S+ \S+.*", "a sentence: what a setting is for"),
-    ("*", r"(STATUS_PAGE_PASSWORD=)?\$\(openssl rand .*", "a command that makes one"),
+    ("*", r"([A-Z_]+=)?\$\(openssl rand .*", "a command that makes one"),
     ("include/sample/*.py", r"[0-9A-Z]{31}", "the letters that credit codes are made of"),
     ("dbt_project/models/*.yml", r"[0-9a-f]{32}", "surrogate keys (md5) in unit tests of models"),
     ("requirements*.lock", r"[0-9a-f]{64}", "hashes of packages"),
-    ("tests/*.py", r"SEC1", "a robot's secret in its test"),
+    ("docs/*.md", r"docker-compose .*", "a command"),
+    ("deploy/helm/*", r"labour-[a-z-]+|connection-async", "the name of a Kubernetes secret, and of a key in it"),
+    ("include/backup/manifest.py", r"warehouse\.dump", "a file"),
+    ("include/intake/channels/configuration.py", r"CHANNEL_", "how names of settings begin"),
+    ("tests/*.py", r"SEC1|wrong|reports@example\.cn", "logins of servers in tests"),
 )
 
 # detect-secrets wants quotation marks round it, except in files of settings; a page of documentation has none.

@@ -75,7 +75,7 @@ def airflow(warehouse: str) -> Iterator[str]:
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 900
         while True:
             try:
                 httpx.get(f"{url}/api/v2/version", trust_env=False, timeout=30)
