@@ -3,12 +3,17 @@
 The file has the form of ``airflow roles export``. ``airflow roles import`` leaves a role that exists as it is; here a
 role of the file is given what the file says and loses what it does not say, so that a changed file takes effect and a
 permission given by hand goes. Roles that are not in the file are not touched.
+
+Then the two accounts that the installation itself needs, where their passwords are in the environment (on a command
+line every process of the machine could read them): ``admin``, whose password is changed in the web page and stays as it
+was changed, and ``health``, whose password is the given one.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +22,11 @@ from typing import Any
 FILE = Path(__file__).with_name("airflow-roles.json")
 #: Airflow's own, which it sets right itself.
 BUILT_IN = {"Admin", "Op", "User", "Viewer", "Public"}
+#: User name, role, variable of the password, whether that password is set again at every start.
+ACCOUNTS = (
+    ("admin", "Admin", "AIRFLOW_ADMIN_PASSWORD", False),
+    ("health", "Viewer", "AIRFLOW_HEALTH_PASSWORD", True),
+)
 
 
 class RolesFileError(ValueError):
@@ -71,6 +81,28 @@ def apply(manager: Any, roles: Mapping[str, set[tuple[str, str]]]) -> list[str]:
     return changes
 
 
+def make_accounts(manager: Any, environment: Mapping[str, str]) -> list[str]:
+    """Make the installation's own accounts where they are missing; what was done, a line each.
+
+    Args:
+        manager: Flask-AppBuilder's security manager.
+        environment: holds their passwords; an account whose variable is missing or empty is left alone.
+    """
+    done = []
+    for name, role, variable, is_kept_in_step in ACCOUNTS:
+        password = environment.get(variable)
+        if not password:
+            continue
+        user = manager.find_user(username=name)
+        if user is None:
+            manager.add_user(name, name.title(), "", f"{name}@example.org", manager.find_role(role), password=password)
+            done.append(f"account {name} made, with role {role}")
+        elif is_kept_in_step:
+            manager.reset_password(user.id, password)
+            done.append(f"account {name} has the password of {variable}")
+    return done
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """``airflow_roles.py [file]``, after ``airflow db migrate``."""
     from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
@@ -89,7 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     with get_application_builder() as builder:
         changes = apply(builder.sm, roles)
-    print(f"roles {', '.join(roles)}: {len(changes)} permissions changed")
+        accounts = make_accounts(builder.sm, os.environ)
+    print("; ".join([f"roles {', '.join(roles)}: {len(changes)} permissions changed", *accounts]))
     return 0
 
 

@@ -126,6 +126,14 @@ def test_who_sees_what(people: dict[str, Visitor], path: str) -> None:
     assert people["Admin"].get(path) in {200, 404}
 
 
+def test_the_account_of_the_health_check_looks_and_changes_nothing(airflow: str) -> None:
+    # Signing in proves that its password is the last one given, as that of `admin` is the first (tests/fab_airflow.py).
+    health = Visitor(airflow, "health")
+    assert [health.get(f"/api/v2/dags/{DAG}/dagRuns"), health.get("/api/v2/importErrors")] == [200, 200]
+    assert health.send("POST", f"/api/v2/dags/{DAG}/dagRuns", {"logical_date": None, "conf": {}}) == 403
+    assert health.send("PATCH", f"/api/v2/dags/{DAG}?update_mask=is_paused", {"is_paused": True}) == 403
+
+
 # Method, path, body, who may. Asked of those who may not; of those who may, further down.
 DEEDS: dict[str, tuple[str, str, Any, set[str]]] = {
     "decide": ("PATCH", HITL, APPROVE, {"OfficeApprover"}),
