@@ -35,6 +35,8 @@ from (select md5(line::text) as digest from only {} as line) as digested
 """
 
 _OWN = "nspname !~ '^pg_' and nspname <> 'information_schema'"
+#: What a dump lacks of its database, as :func:`differences` names it.
+DATABASE_PRIVILEGES = "privilege on the database"
 _DEFINITIONS: Mapping[str, str] = {
     "trigger": f"""
         select pg_get_triggerdef(one.oid) || one.tgenabled::text from pg_trigger as one
@@ -94,7 +96,7 @@ _DEFINITIONS: Mapping[str, str] = {
         inner join pg_namespace on pg_namespace.oid = defaclnamespace
         cross join aclexplode(defaclacl) where grantee <> defaclrole and {_OWN}
     """,
-    "privilege on the database": """
+    DATABASE_PRIVILEGES: """
         select concat_ws('|', case grantee when 0 then 'public' else grantee::regrole::text end, privilege_type)
         from pg_database cross join aclexplode(coalesce(datacl, acldefault('d', datdba)))
         where datname = current_database() and grantee <> datdba

@@ -21,7 +21,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from include.backup.checking import check
-from include.backup.content import differences, is_empty, state_of
+from include.backup.content import DATABASE_PRIVILEGES, differences, is_empty, state_of
 from include.backup.files import copy, files_under, is_full, megabytes, private_folder, require_space, shared_mode
 from include.backup.logins import restore_database_privileges, restore_groups, restore_logins
 from include.backup.manifest import (
@@ -240,11 +240,13 @@ def _require_empty(
         if is_empty(conn) or replace:
             there.append(False)
             continue
-        if differences(state, _state(conn)):
+        # Who may connect is set after both databases: a restore that was killed before that goes on.
+        kept = [line for line in differences(state, _state(conn)) if not line.endswith(DATABASE_PRIVILEGES)]
+        if kept:
             raise BackupError(
-                f"the database {conn.info.dbname} holds data that are not this backup's: restore into an empty VAR_DIR "
-                f"or an empty server, or replace them with ARGS=--replace (目标数据库不是空的：请恢复到空目录或空库，"
-                f"确要覆盖时加 ARGS=--replace)"
+                f"the database {conn.info.dbname} holds data that are not this backup's ({kept[0]}): restore into an "
+                f"empty VAR_DIR or an empty server, or replace them with ARGS=--replace "
+                f"(目标数据库不是空的：请恢复到空目录或空库，确要覆盖时加 ARGS=--replace)"
             )
         there.append(True)
     strange = [] if replace else [line for tree in TREES for line in _strange_files(manifest, tree)]
