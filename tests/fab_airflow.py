@@ -28,7 +28,7 @@ def set_up() -> None:
     from deploy import airflow_roles
 
     initdb()
-    # Twice, as at a second start with other passwords: `admin` keeps the first, `health` has the last.  # pragma: allowlist secret
+    # Twice, as at a second start with others: `admin` keeps the first, `health` has the last.
     for admin, health in ((PASSWORD, "the first of two"), ("the second of two", PASSWORD)):
         os.environ.update(AIRFLOW_ADMIN_PASSWORD=admin, AIRFLOW_HEALTH_PASSWORD=health)
         assert airflow_roles.main([]) == 0
