@@ -55,7 +55,7 @@ def test_as_shipped_there_is_the_inbox_alone() -> None:
         (without(SFTP, "host_key"), "channel s: write host_key .* or known_hosts_file"),
         (without(SFTP, host_key="any"), "channel s: host_key"),
         (without(SFTP, "password_env"), "channel s: write password_env .* or password_file"),
-        (without(SFTP, "password_env", password="secret"), "channel s: password: is not known: .*never stand"),
+        (without(SFTP, "password_env", password="s@cret"), "channel s: password: is not known: .*never stand"),
         (without(SFTP, password_env="SFTP_PASSWORD"), "must name a variable that begins with CHANNEL_"),
         (without(SFTP, password_file="p"), "write password_env or password_file, not both"),
         (without(SFTP, reporter="450126", top_folders="reporters"), "either reporter .* or top_folders"),
@@ -70,7 +70,7 @@ def test_as_shipped_there_is_the_inbox_alone() -> None:
 def test_a_wrong_entry_is_named_with_what_to_write(tmp_path: Path, entry: dict[str, Any], words: str) -> None:
     with pytest.raises(ChannelsFileError, match=words) as raised:
         load(tmp_path, entry)
-    assert "s3cr3t" not in str(raised.value)
+    assert "s@cret" not in str(raised.value)
 
 
 def test_a_wrong_file_is_named(tmp_path: Path) -> None:
