@@ -2,9 +2,10 @@
 
 Builds the image, brings the services up under a project of their own, waits until all are healthy, looks at the running
 containers (root, ports, passwords, capabilities), drops the demonstration province into the inbox, kills a worker in
-the middle of building a month, approves the reports as the office would, compares with the workbooks' manifest, starts
-everything a second time, stops it gracefully and takes it down. ``--rounds 20`` kills one process after another
-during a small month. Everything said is kept in ``var/compose-test/``.
+the middle of building a month, approves the reports as an approver of the office, compares with the workbooks'
+manifest, starts everything a second time with a changed password, makes a backup, throws everything else away, restores
+and compares, stops it gracefully and takes it down. ``--rounds 20`` kills one process after another during a small
+month. Everything said is kept in ``var/compose-test/``.
 
 Ends with 0 when all is well or there is no Docker engine (and says so), else 1.
 """
@@ -26,7 +27,7 @@ from include.operate.client import TaskRun
 from include.sample.province import DEMO_PERIODS, write_inbox
 from include.settings import get_settings
 from tests.compose import rounds as killing
-from tests.compose.month import BUILD, Month
+from tests.compose.month import BUILD, Month, fingerprint
 from tests.compose.scan import DOCUMENTED_PORTS, findings
 from tests.compose.stack import (
     BASE_IMAGES,
@@ -119,9 +120,13 @@ def _prove(stack: Stack, report: Report, months: int, rounds: int) -> None:
         )
         killing.set_back(stack)
         _empty(stack.inbox)
-    if months:
-        _demonstrate(stack, report, list(DEMO_PERIODS)[:months])
+    periods = list(DEMO_PERIODS)[:months]
+    if periods:
+        _demonstrate(stack, report, periods)
+    _look_after(stack, report)
     _again(stack, report)
+    if periods:
+        _recover(stack, report, periods)
     _stop(stack, report)
 
 
@@ -137,6 +142,7 @@ def _bring_up(stack: Stack, report: Report) -> None:
     took = stack.wait_until_healthy(600)
     workers = len(stack.containers("worker"))
     report.check(workers == 2, f"every service is healthy after {took:.0f} s; {workers} workers")
+    stack.make_approver()
 
 
 def _demonstrate(stack: Stack, report: Report, periods: list[str]) -> None:
@@ -179,6 +185,48 @@ def _demonstrate(stack: Stack, report: Report, periods: list[str]) -> None:
     for period in periods:
         kinds = {path.suffix for path in (stack.outbox / period).iterdir() if path.is_file()}
         report.check({".docx", ".xlsx", ".html"} <= kinds, f"{period}: Word, Excel and HTML lie in the outbox")
+
+
+def _look_after(stack: Stack, report: Report) -> None:
+    """Commands of the runbooks, as they stand there."""
+    health = stack.compose("exec", "-T", "worker", "python", "-m", "include.health", is_checked=False)
+    report.check(
+        bool(health.strip()) and "airflow_unreachable" not in health and "check_failed" not in health,
+        f"health check: {health.strip().splitlines()[-1]}",
+    )
+    stack.compose("exec", "-T", "scheduler", "airflow", "rotate-fernet-key")
+    waiting = stack.compose("exec", "-T", "worker", "python", "-m", "include.operate.office")
+    report.check(True, f"rotate-fernet-key; office: {waiting.strip().splitlines()[0]}")
+
+
+def _recover(stack: Stack, report: Report, periods: list[str]) -> None:
+    """Everything is lost but the backup: docs/runbooks/restore.md, step by step."""
+    before = fingerprint(stack, periods)
+    run = ("run", "--rm", "--no-deps", "-T", "-v", f"{stack.folder / 'backup'}:/backup", "airflow-init")
+    module = ("python", "-m", "include.backup")
+    secrets = (stack.folder / ".env").read_text(encoding="utf-8")
+    saved = stack.compose(*run, *module, "save", "/backup/one", "--env-file", "-", given=secrets)
+    report.say(saved.strip().splitlines()[-1])
+    stack.compose(*run, *module, "check", "/backup/one")
+    stack.compose("down", "--volumes")
+    for name in ("inbox", "outbox", "drafts"):
+        _empty(stack.folder / name)
+    # Written by the containers' user, and closed to others.
+    kept = docker("run", "--rm", "--entrypoint", "cat", "-v", f"{stack.folder / 'backup'}:/backup:ro",
+                  "labour-reporting:compose-test", "/backup/one/secrets/env")  # fmt: skip
+    report.check(kept == secrets, "volumes and folders are gone; the secrets come from the backup")
+    stack.compose("up", "--detach", "postgres")
+    stack.compose("run", "--rm", "--no-deps", "-T", "airflow-init", "python", "-m", "include.warehouse.provision")
+    restored = stack.compose(*run, *module, "restore", "/backup/one")
+    report.check("all checksums equal" in restored, restored.strip().splitlines()[-1])
+    stack.compose("up", "--detach")
+    stack.clients.clear()
+    took = stack.wait_until_healthy(600)
+    after = fingerprint(stack, periods)
+    report.check(
+        after == before and len(after) > len(periods),
+        f"healthy after {took:.0f} s: {len(after)} tables and files of the outbox as before the loss",
+    )
 
 
 def _again(stack: Stack, report: Report) -> None:

@@ -28,6 +28,7 @@ from include.warehouse.env import write_env
 
 CONTAINER_USER = 50000
 AIRFLOW_SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer", "worker")
+APPROVER = "approver"
 BASE_IMAGES = ("python:3.11-slim-bookworm", "postgres:18", "redis:7")
 
 
@@ -87,7 +88,7 @@ class Stack:
 
     Attributes:
         project: its name in compose.
-        folder: holds ``.env``, ``inbox``, ``outbox`` and ``drafts``.
+        folder: holds ``.env``, ``inbox``, ``outbox``, ``drafts`` and ``backup``.
         values: what ``.env`` says.
         say: told what goes on.
     """
@@ -115,12 +116,27 @@ class Stack:
     @property
     def client(self) -> AirflowClient:
         """Airflow's REST API, signed in as the first user."""
-        if "admin" not in self.clients:
-            self.clients["admin"] = AirflowClient(self.url, "admin", self.values["AIRFLOW_ADMIN_PASSWORD"])
-        return self.clients["admin"]
+        return self.signed_in("admin", self.values["AIRFLOW_ADMIN_PASSWORD"])
 
-    def compose(self, *arguments: str, is_checked: bool = True, seconds: float = 1200) -> str:
-        """Standard output of a compose command on this project; both outputs go to the log.
+    def signed_in(self, user: str, password: str) -> AirflowClient:
+        """The REST API as this user, who stays signed in."""
+        if user not in self.clients:
+            self.clients[user] = AirflowClient(self.url, user, password)
+        return self.clients[user]
+
+    def make_approver(self) -> None:
+        """An account of the office that approves from now on, made by the documented command."""
+        password = secrets.token_hex(12)
+        self.compose(
+            "exec", "-T", "api-server", "airflow", "users", "create", "--username", APPROVER, "--role",
+            "OfficeApprover", "--firstname", "演示", "--lastname", "批准人", "--email", "approver@example.cn",
+            "--password", password,
+        )  # fmt: skip
+        self.signed_in(APPROVER, password)
+
+    def compose(self, *arguments: str, is_checked: bool = True, seconds: float = 1200, given: str | None = None) -> str:
+        """Standard output of a compose command on this project, with ``given`` as standard input; both outputs go to
+        the log.
 
         Raises:
             StackFailed: it ended with an error.
@@ -129,7 +145,7 @@ class Stack:
         done = subprocess.run(
             [*self.command, "--project-name", self.project, "--env-file", str(self.folder / ".env"),
              "--file", str(PROJECT_ROOT / "docker-compose.yaml"), "--project-directory", str(PROJECT_ROOT), *arguments],
-            capture_output=True, text=True, env=environment, timeout=seconds, check=False,
+            capture_output=True, text=True, env=environment, timeout=seconds, check=False, input=given,
         )  # fmt: skip
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"$ compose {' '.join(arguments)}\n{done.stdout}{done.stderr}\n")
@@ -258,7 +274,9 @@ class Stack:
         for task in self.waiting_approvals():
             path = f"/dags/publish_report/dagRuns/{task['dag_run_id']}/taskInstances/approve/-1/hitlDetails"
             try:
-                self.api("PATCH", path, {"chosen_options": ["Approve"], "params_input": {"reason": ""}})
+                self.clients[APPROVER]._send(
+                    "PATCH", f"/api/v2{path}", {"chosen_options": ["Approve"], "params_input": {"reason": ""}}
+                )
             except AirflowRefused as error:
                 if error.status not in (404, 409):
                     raise
@@ -291,7 +309,7 @@ def project(command: list[str], say: Callable[[str], None], log: Path, *, is_kep
         "INBOX_FOLDER": str(folder / "inbox"), "OUTBOX_FOLDER": str(folder / "outbox"),
         "DRAFTS_FOLDER": str(folder / "drafts"), "AIRFLOW_BASE_URL": f"http://127.0.0.1:{web}",
     }  # fmt: skip
-    for name in ("inbox", "outbox", "drafts"):
+    for name in ("inbox", "outbox", "drafts", "backup"):
         (folder / name).mkdir()
         hand_over(folder / name)
     with (folder / ".env").open("a", encoding="utf-8") as file:
