@@ -23,8 +23,12 @@ from typing import Any
 
 from tests.receivers import HOST, certificate, free_port
 
-SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-DOVECOT = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+# Where administrators' programs lie; whoever runs tests may have a PATH without it.
+_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/sbin"
+SSHD = shutil.which("sshd", path=_PATH)
+DOVECOT = shutil.which("dovecot", path=_PATH)
+USERADD = shutil.which("useradd", path=_PATH) or "useradd"
+USERDEL = shutil.which("userdel", path=_PATH) or "userdel"
 IS_ROOT = os.geteuid() == 0
 
 
@@ -117,7 +121,7 @@ def sftp_server(codes: Iterable[str]) -> Iterator[SftpServer]:
             Path("/run/sshd").mkdir(exist_ok=True, mode=0o755)
             for user in users.values():
                 # Not locked, and no password that would fit.
-                _run("useradd", "--no-create-home", "--system", "--shell", "/usr/sbin/nologin", "--password", "*", user)
+                _run(USERADD, "--no-create-home", "--system", "--shell", "/usr/sbin/nologin", "--password", "*", user)
         tree, settings = folder / "tree", folder / "settings"
         for one in (tree, settings):
             one.mkdir(mode=0o755)
@@ -177,7 +181,7 @@ def sftp_server(codes: Iterable[str]) -> Iterator[SftpServer]:
             for user in users.values():
                 # Nothing of theirs runs any more but what answered a connection just now.
                 subprocess.run(["pkill", "-KILL", "-u", user], check=False, capture_output=True)
-                subprocess.run(["userdel", "--force", user], check=False, capture_output=True)
+                subprocess.run([USERDEL, "--force", user], check=False, capture_output=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -318,7 +322,7 @@ def _sweep() -> None:
     for entry in pwd.getpwall():
         match = re.fullmatch(r"lab(\d+)-\w+", entry.pw_name)
         if match and not Path(f"/proc/{match[1]}").exists():
-            subprocess.run(["userdel", "--force", entry.pw_name], check=False, capture_output=True)
+            subprocess.run([USERDEL, "--force", entry.pw_name], check=False, capture_output=True)
 
 
 def _run(*command: str) -> None:
