@@ -36,6 +36,8 @@ RETRY_ONLY_WHAT_PASSES = ExceptionRetryPolicy(
                 "include.warehouse.connection.WarehouseUnreachableError",
                 "include.warehouse.dbt.MartBuildInterrupted",
                 "include.warehouse.dbt.DbtInterrupted",
+                # What the task asked of the API server while that was being started again.
+                "airflow.sdk.exceptions.AirflowRuntimeError",
                 ConnectionError,
                 TimeoutError,
             ],

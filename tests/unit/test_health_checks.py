@@ -21,6 +21,7 @@ from include.health.problem import SEVERITIES, Problem, texts
 from include.health.working_hours import collecting
 from include.intake.calendar import SHANGHAI
 from include.settings import PROJECT_ROOT, Settings, get_settings
+from tests.databases import empty_warehouse
 from tests.health_facts import NOW, ago, built, dag_run, draft, month, received, task_run
 
 
@@ -31,6 +32,12 @@ def settings(tmp_path: Path) -> Settings:
     for name in names:
         (tmp_path / name).mkdir()
     return dataclasses.replace(get_settings(), **{name: tmp_path / name for name in names})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_arrived(warehouse: str) -> None:
+    """What earlier tests left in the warehouse is gone; the tests here roll back what they write."""
+    empty_warehouse()
 
 
 @pytest.fixture
