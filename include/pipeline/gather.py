@@ -11,6 +11,7 @@ from datetime import datetime
 
 from include.intake.calendar import SHANGHAI
 from include.intake.channels import Arrival, ChangedWhileRead, Channel, ChannelDown, Delivery, Known, Sighting
+from include.intake.channels.folders import FolderChannel
 from include.intake.landing import LandingStore, LandingTooLarge, LandingUnwritable
 from include.intake.workbook import too_large
 from include.quality.findings import Finding
@@ -97,7 +98,9 @@ def gather(
                     file_bytes,
                     result,
                 )
-            result.down = None
+            result.down = _closed_folders(channel)
+            if result.down is not None:
+                log.error("channel %s: %s", channel.name, result.down)
             return result
         except ChannelDown as down:
             result.down = down
@@ -112,6 +115,16 @@ def gather(
         log.info("channel %s is asked again in %g s", channel.name, pause)
         time.sleep(pause)
     return result
+
+
+def _closed_folders(channel: Channel) -> ChannelDown | None:
+    """Folders that the account may not look into: what lies there is known to nobody, so somebody must be told. All
+    else was fetched."""
+    closed = channel.unreadable if isinstance(channel, FolderChannel) else []
+    if not closed:
+        return None
+    where = getattr(channel, "where", channel.name)
+    return ChannelDown("forbidden", where=where, folder=", ".join(sorted(closed)[:5]), detail=len(closed))
 
 
 def _fetch_new(

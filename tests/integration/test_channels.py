@@ -566,6 +566,22 @@ def test_a_link_to_another_countys_file_is_not_followed(places: dict[str, Place]
     assert names(fetch(channel_of(place, tmp_path), tmp_path)) == ["别县.xlsx"]
 
 
+def test_a_folder_closed_to_the_account_is_said_and_keeps_no_other_file(
+    places: dict[str, Place], tmp_path: Path
+) -> None:
+    place = places["sftp"]
+    assert isinstance(place, SftpPlace)
+    place.put("表.xlsx", b"of a county that is all right")
+    closed = place.server.upload(OTHER_CODE) / "关闭"
+    closed.mkdir(mode=0o700)
+    try:
+        result = gather(channel_of(place, tmp_path), LandingStore(tmp_path / "landing"), frozenset(), None, 8 * MB)
+    finally:
+        closed.rmdir()
+    assert names(result) == ["表.xlsx"]
+    assert result.down is not None and f"{OTHER_CODE}/upload/关闭" in str(result.down)
+
+
 def test_an_old_time_of_change_does_not_make_a_late_report_early(
     places: dict[str, Place], ledger: Callable[..., None], workbook: Callable[..., bytes]
 ) -> None:
