@@ -25,7 +25,7 @@ POLL_SECONDS = 1.0
 QUIET_SECONDS = 15.0
 SETTLE_SECONDS = 15.0
 TASKS_ZH = {
-    "collect": "收集", "announce": "通知", "read": "读取", "validate": "校验", "load": "入库",
+    "collect": "收集", "announce": "通知", "check_channels": "渠道", "read": "读取", "validate": "校验", "load": "入库",
     "build_marts": "生成集市", "gate": "把关", "render": "生成报告", "approve": "批准", "deliver": "送达",
 }  # fmt: skip
 DAGS_ZH = {COLLECT: "收集", BUILD: "建库", PUBLISH: "发布"}
