@@ -86,6 +86,7 @@ def save(destination: Path | None = None, *, env_file: bytes | None = None, say:
                 _sync_folders(partial)
                 os.rename(partial, target)
                 _sync(target.parent)
+            # Ctrl-C and SIGTERM too: half a backup must not stay.
             except BaseException:
                 shutil.rmtree(partial, ignore_errors=True)
                 raise
