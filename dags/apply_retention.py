@@ -24,7 +24,7 @@ echo "kept: no time is set, or this is a dry run"
 
 @dag(
     dag_id="apply_retention",
-    dag_display_name="5 保存期限 · Apply retention",
+    dag_display_name="6 保存期限 · Apply retention",
     description="按规定的期限清除到期内容并记录 / Removes what has outlived its time and records it",
     schedule=CronFromNowOn("0 3 3 * *", timezone=TIME_ZONE),
     start_date=START_DATE,
